@@ -1,1 +1,3 @@
-//! x
+//! Luna Organizations: people, roles and hardware access tokens of a quantum platform, used but never read.
+
+pub mod domain;
