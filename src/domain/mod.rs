@@ -1,7 +1,26 @@
-//! The nouns: ids, names, states and the errors that a caller may see. Pure: no database, no HTTP, no clock of its own.
+//! The nouns: ids, names, states and the refusals that a caller may see. Pure: no database, no HTTP.
 
 mod clock;
+mod email;
 mod id;
+mod noun;
+mod page;
+mod provider;
+mod refusal;
+mod text;
+mod user_reference;
+mod word;
 
 pub use clock::{Clock, Timestamp};
+pub use email::EmailAddress;
 pub use id::{ApiKeyId, AuditEventId, InvitationId, OrganizationId, QpuTokenId, SessionId, UserId};
+pub use noun::{
+    Account, AccountMembership, ApiKeySummary, AuditEvent, Invitation, Organization, OrganizationSummary, QpuToken,
+    Quota, Session, TokenOwner, User,
+};
+pub use page::{Page, PageRequest};
+pub use provider::{CredentialForm, Provider, Providers};
+pub use refusal::{Refusal, RefusalKind};
+pub use text::{FieldName, InvalidText, KeyName, OrganizationName, PersonName, ProviderName, TokenName};
+pub use user_reference::UserReference;
+pub use word::{KeyScope, MembershipStatus, Outcome, Role, UserStatus};

@@ -1,0 +1,244 @@
+//! The proof that somebody may do something, here. Its fields are private to this file; [`super::policy`] is the only
+//! way to one for those who are signed in, and the three constructors at the end are the only other ones.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::action::{self, Action};
+use super::policy;
+use super::standing::Standing;
+use crate::authentication::{InvitationDigest, PasswordVerified, RefreshDigest};
+use crate::domain::{OrganizationId, Refusal, Role, UserId};
+
+/// May do `A`, in `A`'s place.
+#[derive(Debug)]
+pub struct Grant<A: Action> {
+    actor: Actor,
+    origin: Origin,
+    standing: Option<Arc<Standing>>,
+    place: A::Place,
+}
+
+/// Who does it, as the audit log tells.
+#[derive(Debug, Clone)]
+pub enum Actor {
+    /// Somebody who is signed in, or has just proved the password.
+    User {
+        /// The account.
+        id: UserId,
+        /// Its e-mail address at this time.
+        email: String,
+        /// The session or API key.
+        credential: Option<Uuid>,
+    },
+    /// A command at the server's console.
+    Command(CommandLine),
+    /// The holder of a one-time token, who is not signed in.
+    Anonymous,
+}
+
+/// The commands that may change something, all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandLine {
+    /// `luna-organizations bootstrap`, also as the first step of `dev`.
+    Bootstrap,
+}
+
+impl CommandLine {
+    /// Its name in the audit log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bootstrap => "bootstrap",
+        }
+    }
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The client's address.
+    pub address: Option<String>,
+    /// The answer's `x-request-id`.
+    pub request_id: Option<String>,
+}
+
+/// What an action is done in.
+pub trait Place: Sized + Send + Sync + 'static {
+    /// The place of somebody who is signed in; `None` if there is no such place.
+    fn of(standing: &Standing) -> Option<Self>;
+}
+
+/// In an organization that the caller may know.
+#[derive(Debug, Clone, Copy)]
+pub struct InOrganization(OrganizationId);
+
+impl Place for InOrganization {
+    fn of(standing: &Standing) -> Option<Self> {
+        let relation = standing.relation.as_ref()?;
+        relation.visible().then_some(Self(relation.organization))
+    }
+}
+
+/// In the caller's own account.
+#[derive(Debug, Clone, Copy)]
+pub struct Own(UserId);
+
+impl Place for Own {
+    fn of(standing: &Standing) -> Option<Self> {
+        Some(Self(standing.user))
+    }
+}
+
+/// In the account whose password has just been verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Verified(UserId);
+
+/// What the holder of a one-time token may reach: whatever the token's digest finds.
+#[derive(Debug)]
+pub struct Holder<Digest>(Digest);
+
+/// At the server's console.
+#[derive(Debug, Clone, Copy)]
+pub struct Console(());
+
+macro_rules! closed_to_the_signed_in {
+    ($($place:ty),*) => {$(
+        impl Place for $place {
+            fn of(_: &Standing) -> Option<Self> {
+                None
+            }
+        }
+    )*};
+}
+
+closed_to_the_signed_in!(Verified, Holder<RefreshDigest>, Holder<InvitationDigest>, Console);
+
+impl<A: Action> Grant<A> {
+    /// For [`policy::decide`] only.
+    pub(super) fn new(standing: Arc<Standing>, origin: Origin, place: A::Place) -> Self {
+        let actor = Actor::User {
+            id: standing.user,
+            email: standing.email.clone(),
+            credential: Some(standing.authenticator.id()),
+        };
+        Self { actor, origin, standing: Some(standing), place }
+    }
+
+    /// Who does it.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// From where.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The same caller, another action in the same place: decided anew, on the same facts.
+    ///
+    /// # Errors
+    /// What [`policy::decide`] says.
+    pub fn also<B: Action>(&self) -> Result<Grant<B>, Refusal> {
+        match &self.standing {
+            Some(standing) => policy::decide(Arc::clone(standing), self.origin.clone(), None),
+            None => Err(Refusal::Forbidden("a login")),
+        }
+    }
+}
+
+impl<A: Action<Place = InOrganization>> Grant<A> {
+    /// The organization that it may be done in.
+    #[must_use]
+    pub fn organization(&self) -> OrganizationId {
+        self.place.0
+    }
+
+    /// Whether the caller sees inherited tokens only: a member of an organization below who has no role here.
+    #[must_use]
+    pub fn sees_inherited_only(&self) -> bool {
+        self.relation().is_none_or(|relation| !relation.member && !relation.holds(Role::Admin))
+    }
+
+    /// Whether the caller is an admin here.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.relation().is_some_and(|relation| relation.holds(Role::Admin))
+    }
+
+    /// Whether the caller is an admin of the tree's root.
+    #[must_use]
+    pub fn is_admin_of_root(&self) -> bool {
+        self.relation().is_some_and(|relation| relation.admin_of_root)
+    }
+
+    fn relation(&self) -> Option<&super::Relation> {
+        self.standing.as_ref().and_then(|standing| standing.relation.as_ref())
+    }
+}
+
+impl<A: Action> Grant<A> {
+    /// The account that asks; `None` for commands and holders of one-time tokens.
+    #[must_use]
+    pub fn caller(&self) -> Option<UserId> {
+        match &self.actor {
+            Actor::User { id, .. } => Some(*id),
+            Actor::Command(_) | Actor::Anonymous => None,
+        }
+    }
+
+    /// What the caller authenticated with.
+    #[must_use]
+    pub fn authenticator(&self) -> Option<&super::Authenticator> {
+        self.standing.as_ref().map(|standing| &standing.authenticator)
+    }
+}
+
+impl<A: Action<Place = Own>> Grant<A> {
+    /// The account that it may be done in.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.place.0
+    }
+}
+
+impl Grant<action::sessions::Create> {
+    /// After the account's password was verified.
+    #[must_use]
+    pub fn after_password(_: &PasswordVerified, user: UserId, email: String, origin: Origin) -> Self {
+        let actor = Actor::User { id: user, email, credential: None };
+        Self { actor, origin, standing: None, place: Verified(user) }
+    }
+
+    /// The account whose password was verified.
+    #[must_use]
+    pub fn account(&self) -> UserId {
+        self.place.0
+    }
+}
+
+impl<Digest, A: Action<Place = Holder<Digest>>> Grant<A> {
+    /// Whoever holds a one-time token may spend it; whether it is good, the repository finds out with the spending.
+    #[must_use]
+    pub fn holder(digest: Digest, origin: Origin) -> Self {
+        Self { actor: Actor::Anonymous, origin, standing: None, place: Holder(digest) }
+    }
+
+    /// The digest of the token that is held.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.place.0
+    }
+}
+
+impl Grant<action::organizations::Bootstrap> {
+    /// Whoever can run commands at the server's console owns the installation.
+    #[must_use]
+    pub fn command_line() -> Self {
+        let actor = Actor::Command(CommandLine::Bootstrap);
+        Self { actor, origin: Origin::default(), standing: None, place: Console(()) }
+    }
+}
