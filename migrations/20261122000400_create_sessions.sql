@@ -37,8 +37,11 @@ CREATE INDEX api_keys_by_user ON api_keys (user_id);
 
 -- Keys that sign access tokens: the private half sealed by the vault, so that a replica can sign and a dump cannot.
 CREATE TABLE signing_keys (
-    id uuid PRIMARY KEY,
-    sealed bytea NOT NULL,
+    id text PRIMARY KEY,
+    format smallint NOT NULL,
+    kek_id text NOT NULL,
+    wrapped_data_key bytea NOT NULL,
+    ciphertext bytea NOT NULL,
     created_at timestamptz NOT NULL
 );
 
@@ -48,4 +51,13 @@ CREATE TABLE login_attempts (
     bucket bytea PRIMARY KEY,
     failures integer NOT NULL,
     window_ends_at timestamptz NOT NULL
+);
+
+-- Addresses from which an account was logged in to before. The account's own limit does not hold for them, so nobody can
+-- lock somebody else out by failing on purpose.
+CREATE TABLE familiar_addresses (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    address_digest bytea NOT NULL,
+    last_login_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, address_digest)
 );

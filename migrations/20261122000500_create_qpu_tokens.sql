@@ -38,7 +38,6 @@ CREATE INDEX qpu_token_secrets_by_kek ON qpu_token_secrets (kek_id);
 -- A limit on an organization's token: for the whole organization (`user_id` null) or for one user,
 -- in the provider's native unit, inside a window.
 CREATE TABLE quotas (
-    id uuid PRIMARY KEY,
     qpu_token_id uuid NOT NULL REFERENCES qpu_tokens (id) ON DELETE CASCADE,
     user_id uuid REFERENCES users (id),
     quota bigint NOT NULL CHECK (quota >= 0),

@@ -1,6 +1,6 @@
 //! Everything that can be done, one type each, with who may do it. This table is the policy; nothing else decides.
 
-use super::grant::{Console, Holder, InOrganization, Own, Place, Verified};
+use super::grant::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
 use crate::authentication::{InvitationDigest, RefreshDigest};
 use crate::domain::Role;
 
@@ -72,6 +72,44 @@ pub struct Permission {
     pub name: &'static str,
     /// Who may.
     pub rule: Rule,
+}
+
+/// The actions on tokens come in two kinds, for an organization's and for one's own, and are carried out the same way.
+/// `Verb` tells them apart: a grant to read a token is none to delete it.
+pub trait TokenAction<Verb>: Action<Place: TokenPlace> {}
+
+/// What can be done with a token, whoever owns it.
+pub mod token_verb {
+    /// See them.
+    #[derive(Debug)]
+    pub struct Read;
+    /// Store one.
+    #[derive(Debug)]
+    pub struct Create;
+    /// Change its metadata.
+    #[derive(Debug)]
+    pub struct Update;
+    /// Replace its credential.
+    #[derive(Debug)]
+    pub struct Rotate;
+    /// Destroy it.
+    #[derive(Debug)]
+    pub struct Delete;
+}
+
+macro_rules! token_actions {
+    ($($verb:ident: $($action:ident),*;)*) => {$($(
+        impl TokenAction<token_verb::$verb> for qpu_tokens::$action {}
+        impl TokenAction<token_verb::$verb> for personal_tokens::$action {}
+    )*)*};
+}
+
+token_actions! {
+    Read: List, Read;
+    Create: Create;
+    Update: Update;
+    Rotate: Rotate;
+    Delete: Delete;
 }
 
 mod sealed {
@@ -160,6 +198,8 @@ actions! {
         Update = "update", InOrganization, Admin, Write;
         /// Take in one that is moved here.
         Adopt = "adopt", InOrganization, Admin, Write;
+        /// Let one that is moved elsewhere go.
+        Release = "release", InOrganization, Admin, Write;
         /// Delete.
         Delete = "delete", InOrganization, Admin, Write;
     }

@@ -9,7 +9,7 @@ use super::action::{self, Action};
 use super::policy;
 use super::standing::Standing;
 use crate::authentication::{InvitationDigest, PasswordVerified, RefreshDigest};
-use crate::domain::{OrganizationId, Refusal, Role, UserId};
+use crate::domain::{OrganizationId, Refusal, Role, TokenOwner, UserId};
 
 /// May do `A`, in `A`'s place.
 #[derive(Debug)]
@@ -157,12 +157,6 @@ impl<A: Action<Place = InOrganization>> Grant<A> {
         self.place.0
     }
 
-    /// Whether the caller sees inherited tokens only: a member of an organization below who has no role here.
-    #[must_use]
-    pub fn sees_inherited_only(&self) -> bool {
-        self.relation().is_none_or(|relation| !relation.member && !relation.holds(Role::Admin))
-    }
-
     /// Whether the caller is an admin here.
     #[must_use]
     pub fn is_admin(&self) -> bool {
@@ -173,10 +167,6 @@ impl<A: Action<Place = InOrganization>> Grant<A> {
     #[must_use]
     pub fn is_admin_of_root(&self) -> bool {
         self.relation().is_some_and(|relation| relation.admin_of_root)
-    }
-
-    fn relation(&self) -> Option<&super::Relation> {
-        self.standing.as_ref().and_then(|standing| standing.relation.as_ref())
     }
 }
 
@@ -190,10 +180,57 @@ impl<A: Action> Grant<A> {
         }
     }
 
+    fn relation(&self) -> Option<&super::Relation> {
+        self.standing.as_ref().and_then(|standing| standing.relation.as_ref())
+    }
+
+    /// The caller's home organization: whose audit log tells of the own account.
+    #[must_use]
+    pub fn home(&self) -> Option<OrganizationId> {
+        self.standing.as_ref().and_then(|standing| standing.home)
+    }
+
     /// What the caller authenticated with.
     #[must_use]
     pub fn authenticator(&self) -> Option<&super::Authenticator> {
         self.standing.as_ref().map(|standing| &standing.authenticator)
+    }
+}
+
+/// Where tokens can be: an organization's, or one's own.
+pub trait TokenPlace: Place {
+    /// Who owns the tokens there.
+    fn owner(&self) -> TokenOwner;
+}
+
+impl TokenPlace for InOrganization {
+    fn owner(&self) -> TokenOwner {
+        TokenOwner::Organization(self.0)
+    }
+}
+
+impl TokenPlace for Own {
+    fn owner(&self) -> TokenOwner {
+        TokenOwner::User(self.0)
+    }
+}
+
+impl<A: Action<Place: TokenPlace>> Grant<A> {
+    /// Whose tokens it is about.
+    #[must_use]
+    pub fn token_owner(&self) -> TokenOwner {
+        self.place.owner()
+    }
+
+    /// Whether the caller sees inherited tokens only: a member of an organization below who is no admin here.
+    #[must_use]
+    pub fn sees_inherited_only(&self) -> bool {
+        match self.place.owner() {
+            TokenOwner::User(_) => false,
+            TokenOwner::Organization(_) => {
+                self.relation().is_none_or(|relation| !relation.member && !relation.holds(Role::Admin))
+            }
+        }
     }
 }
 

@@ -1,0 +1,239 @@
+//! Accounts: what belongs to a person and not to an organization.
+
+use sqlx::types::Json;
+
+use super::change::{Change, Precondition, Target};
+use super::{Repository, Result};
+use crate::authentication::PasswordHash;
+use crate::authorization::Grant;
+use crate::authorization::action::account::{ChangePassword, Read, Update};
+use crate::domain::{
+    Account, AccountMembership, EmailAddress, MembershipStatus, OrganizationId, OrganizationSummary, PersonName,
+    Refusal, Role, SessionId, UserId, UserStatus,
+};
+
+/// What a log-in needs to know of an account.
+pub struct LoginAccount {
+    /// Its id.
+    pub id: UserId,
+    /// Its address.
+    pub email: String,
+    /// What the password is checked against; `None` unless the account is active.
+    pub password: Option<PasswordHash>,
+}
+
+/// What people can change of their own account.
+#[derive(Debug, Default)]
+pub struct AccountChange {
+    /// A new given name.
+    pub given_name: Option<PersonName>,
+    /// A new family name.
+    pub family_name: Option<PersonName>,
+    /// A new home organization, one of the own.
+    pub home_organization: Option<OrganizationId>,
+}
+
+impl Repository {
+    /// The account of this address, for a log-in.
+    pub async fn login_account(&self, email: &EmailAddress) -> Result<Option<LoginAccount>> {
+        let row = self
+            .again_if_disconnected(async || {
+                sqlx::query!(
+                    "SELECT id, email, CASE WHEN status = 'active' THEN password_hash END AS password
+                       FROM users WHERE email_key = $1",
+                    email.key()
+                )
+                .fetch_optional(&self.pool)
+                .await
+            })
+            .await?;
+        Ok(row.map(|row| LoginAccount {
+            id: row.id.into(),
+            email: row.email,
+            password: row.password.map(PasswordHash::from_stored),
+        }))
+    }
+
+    /// The caller's account.
+    pub async fn account(&self, grant: &Grant<Read>) -> Result<Account> {
+        account(&self.pool, grant.user()).await
+    }
+
+    /// Changes the caller's account.
+    pub async fn update_account(
+        &self,
+        grant: &Grant<Update>,
+        wanted: &AccountChange,
+        precondition: Precondition,
+    ) -> Result<Account> {
+        let mut change = self.change(grant).await?;
+        let user = grant.user();
+        let before = sqlx::query!("SELECT version FROM users WHERE id = $1 FOR UPDATE", user.uuid())
+            .fetch_one(&mut *change)
+            .await?;
+        precondition.check(before.version)?;
+        if let Some(home) = wanted.home_organization {
+            let member = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT 1 FROM memberships
+                                   WHERE organization_id = $1 AND user_id = $2 AND status = 'active') AS "exists!""#,
+                home.uuid(),
+                user.uuid(),
+            );
+            if !member.fetch_one(&mut *change).await? {
+                return Err(Refusal::NotAMember.into());
+            }
+        }
+        let now = change.now;
+        sqlx::query!(
+            "UPDATE users
+                SET given_name = coalesce($2, given_name), family_name = coalesce($3, family_name),
+                    home_organization_id = coalesce($4, home_organization_id), version = version + 1, updated_at = $5
+              WHERE id = $1",
+            user.uuid(),
+            wanted.given_name.as_ref().map(PersonName::as_str),
+            wanted.family_name.as_ref().map(PersonName::as_str),
+            wanted.home_organization.map(OrganizationId::uuid),
+            now,
+        )
+        .execute(&mut *change)
+        .await?;
+        let account = account(&mut *change, user).await?;
+        change.commit(Target::new(account.home_organization_id, "user", user.uuid())).await?;
+        Ok(account)
+    }
+
+    /// What the caller's password is checked against.
+    pub async fn own_password(&self, grant: &Grant<ChangePassword>) -> Result<LoginAccount> {
+        let row = sqlx::query!("SELECT email, password_hash FROM users WHERE id = $1", grant.user().uuid())
+            .fetch_one(&self.pool)
+            .await?;
+        let password = row.password_hash.map(PasswordHash::from_stored);
+        Ok(LoginAccount { id: grant.user(), email: row.email, password })
+    }
+
+    /// Sets a new password and ends all sessions but `keep`.
+    pub async fn change_password(
+        &self,
+        grant: &Grant<ChangePassword>,
+        password: &PasswordHash,
+        keep: Option<SessionId>,
+    ) -> Result<()> {
+        let mut change = self.change(grant).await?;
+        let user = grant.user();
+        let now = change.now;
+        let home = sqlx::query_scalar!(
+            r#"UPDATE users SET password_hash = $2, version = version + 1, updated_at = $3 WHERE id = $1
+            RETURNING home_organization_id AS "home: OrganizationId""#,
+            user.uuid(),
+            password.as_str(),
+            now,
+        )
+        .fetch_one(&mut *change)
+        .await?;
+        sqlx::query!(
+            "DELETE FROM sessions WHERE user_id = $1 AND id IS DISTINCT FROM $2",
+            user.uuid(),
+            keep.map(SessionId::uuid)
+        )
+        .execute(&mut *change)
+        .await?;
+        change.commit(Target::new(home, "user", user.uuid())).await
+    }
+}
+
+async fn account(connection: impl sqlx::PgExecutor<'_>, user: UserId) -> Result<Account> {
+    let rows = sqlx::query!(
+        r#"SELECT u.email, u.given_name, u.family_name, u.status AS "status: UserStatus",
+                  u.home_organization_id AS "home: OrganizationId", u.created_at, u.version,
+                  m.organization_id AS "organization_id?: OrganizationId", o.name AS "name?",
+                  m.status AS "membership_status?: MembershipStatus", m.joined_at AS "joined_at?",
+                  ARRAY (SELECT r.role FROM role_assignments r
+                          WHERE r.organization_id = m.organization_id AND r.user_id = m.user_id
+                          ORDER BY r.role) AS "roles!: Vec<Role>",
+                  (SELECT jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name) ORDER BY cardinality(a.path))
+                     FROM organizations a WHERE a.id = ANY (o.path)) AS "path: Json<Vec<OrganizationSummary>>"
+             FROM users u
+             LEFT JOIN memberships m ON m.user_id = u.id
+             LEFT JOIN organizations o ON o.id = m.organization_id
+            WHERE u.id = $1
+            ORDER BY m.created_at, m.organization_id"#,
+        user.uuid()
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut account = None;
+    for row in rows {
+        let account = account.get_or_insert(Account {
+            id: user,
+            email: row.email,
+            given_name: row.given_name,
+            family_name: row.family_name,
+            status: row.status,
+            home_organization_id: row.home,
+            memberships: Vec::new(),
+            created_at: row.created_at,
+            version: row.version,
+        });
+        if let (Some(organization_id), Some(name), Some(status)) = (row.organization_id, row.name, row.membership_status) {
+            // Above an organization that one is only invited to, nothing is shown.
+            let path = row.path.map(|Json(path)| path).unwrap_or_default();
+            let path = match status {
+                MembershipStatus::Active => path,
+                MembershipStatus::Invited => Vec::new(),
+            };
+            let (roles, joined_at) = (row.roles, row.joined_at);
+            account.memberships.push(AccountMembership { organization_id, name, path, status, roles, joined_at });
+        }
+    }
+    Ok(account.ok_or(super::users::NO_USER)?)
+}
+
+/// What follows for an account, which the caller has locked, from having left an organization: another home; and without
+/// any active membership its sessions and keys end and its personal tokens are destroyed, data keys and all.
+pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId) -> Result<()> {
+    forget_answers(change, user).await?;
+    let now = change.now;
+    let left = sqlx::query!(
+        r#"UPDATE users u
+              SET home_organization_id = coalesce(
+                      (SELECT organization_id FROM memberships
+                        WHERE user_id = u.id AND organization_id = u.home_organization_id AND status = 'active'),
+                      (SELECT organization_id FROM memberships
+                        WHERE user_id = u.id AND status = 'active' ORDER BY joined_at, organization_id LIMIT 1)),
+                  version = version + 1, updated_at = $2
+            WHERE u.id = $1
+        RETURNING home_organization_id AS "home: OrganizationId",
+                  EXISTS (SELECT 1 FROM memberships WHERE user_id = u.id) AS "invited!""#,
+        user.uuid(),
+        now,
+    )
+    .fetch_one(&mut **change)
+    .await?;
+    if left.home.is_some() {
+        return Ok(());
+    }
+    let status = if left.invited { UserStatus::Invited } else { UserStatus::Disabled };
+    sqlx::query!(
+        "UPDATE users SET status = $2, password_hash = NULL WHERE id = $1",
+        user.uuid(),
+        status.as_str(),
+    )
+    .execute(&mut **change)
+    .await?;
+    sqlx::query!("DELETE FROM qpu_tokens WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
+    sqlx::query!("DELETE FROM familiar_addresses WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
+    end_credentials(change, user).await
+}
+
+/// Ends all sessions and keys of an account.
+pub(super) async fn end_credentials(change: &mut Change, user: UserId) -> Result<()> {
+    sqlx::query!("DELETE FROM sessions WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
+    sqlx::query!("DELETE FROM api_keys WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
+    forget_answers(change, user).await
+}
+
+/// Idempotent answers are not repeated to somebody who has lost a right since.
+pub(super) async fn forget_answers(change: &mut Change, user: UserId) -> Result<()> {
+    sqlx::query!("DELETE FROM idempotent_answers WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! How the domain's types stand in columns: ids as `uuid`, words as `text`.
+
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef};
+use sqlx::{Decode, Encode, Postgres, Type};
+use uuid::Uuid;
+
+use crate::domain::{
+    ApiKeyId, AuditEventId, InvitationId, KeyScope, MembershipStatus, OrganizationId, Outcome, QpuTokenId, Role,
+    SessionId, UserId, UserStatus,
+};
+
+macro_rules! ids {
+    ($($id:ty),*) => {$(
+        impl Type<Postgres> for $id {
+            fn type_info() -> PgTypeInfo {
+                <Uuid as Type<Postgres>>::type_info()
+            }
+        }
+
+        impl<'r> Decode<'r, Postgres> for $id {
+            fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+                <Uuid as Decode<Postgres>>::decode(value).map(Self::from)
+            }
+        }
+
+        impl Encode<'_, Postgres> for $id {
+            fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                <Uuid as Encode<Postgres>>::encode_by_ref(&self.uuid(), buffer)
+            }
+        }
+    )*};
+}
+
+macro_rules! words {
+    ($($word:ty),*) => {$(
+        impl Type<Postgres> for $word {
+            fn type_info() -> PgTypeInfo {
+                <str as Type<Postgres>>::type_info()
+            }
+        }
+
+        impl PgHasArrayType for $word {
+            fn array_type_info() -> PgTypeInfo {
+                <str as PgHasArrayType>::array_type_info()
+            }
+        }
+
+        impl<'r> Decode<'r, Postgres> for $word {
+            fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+                Ok(<&str as Decode<Postgres>>::decode(value)?.parse()?)
+            }
+        }
+    )*};
+}
+
+ids!(ApiKeyId, AuditEventId, InvitationId, OrganizationId, QpuTokenId, SessionId, UserId);
+words!(KeyScope, MembershipStatus, Outcome, Role, UserStatus);

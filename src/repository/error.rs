@@ -1,0 +1,79 @@
+//! What can go wrong with the database, and which constraint speaks for which refusal.
+
+use sqlx::error::DatabaseError;
+
+use crate::domain::Refusal;
+use crate::vault::VaultError;
+
+/// A result of this floor.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller is to be told.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database is not there, or not ready; it may be in a moment.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// The vault could not seal or open; the text holds no secret.
+    #[error("the vault: {0}")]
+    Vault(#[from] VaultError),
+    /// A fault of ours.
+    #[error("the database: {0}")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) => match refusal(database.as_ref()) {
+                Some(refusal) => Self::Refused(refusal),
+                None if is_passing(database.as_ref()) => Self::Unavailable(error),
+                None => Self::Database(error),
+            },
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::from(sqlx::Error::Migrate(Box::new(error)))
+    }
+}
+
+/// The constraints of `migrations/` by name.
+fn refusal(error: &dyn DatabaseError) -> Option<Refusal> {
+    Some(match error.constraint()? {
+        "last_admin" => Refusal::LastAdmin(detail(error)),
+        "organization_name_taken" => Refusal::OrganizationNameTaken,
+        "tree_too_deep" => Refusal::TreeTooDeep,
+        "tree_cycle" => Refusal::TreeCycle,
+        "only_one_root" => Refusal::RootExists,
+        "organizations_parent_id_fkey" => Refusal::NotFound("organization"),
+        "already_a_member" => Refusal::AlreadyMember,
+        "token_name_taken" | "personal_token_name_taken" => Refusal::TokenNameTaken,
+        "quota_exists" => Refusal::QuotaExists,
+        "quota_window" => Refusal::InvalidWindow,
+        _ => return None,
+    })
+}
+
+fn detail(error: &dyn DatabaseError) -> String {
+    let error = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+    error.and_then(sqlx::postgres::PgDatabaseError::detail).unwrap_or("the organization").to_owned()
+}
+
+/// SQLSTATEs that go away by themselves: connection trouble (08), shutdown and start-up (57P), no room for another
+/// connection (53), a statement that waited too long (57014), and a transaction that lost against another one (40).
+fn is_passing(error: &dyn DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    ["08", "57P", "53", "57014", "40", "55P03"].iter().any(|passing| code.starts_with(passing))
+}

@@ -1,0 +1,109 @@
+//! Failed logins, counted where all replicas see them.
+//!
+//! An attempt is counted before the password is looked at, so that many at once cannot slip past, and taken back when it
+//! succeeds. Which buckets there are and how much they hold is the HTTP floor's policy.
+
+use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
+
+use super::{Repository, Result};
+use crate::domain::{Refusal, UserId};
+
+/// How much a bucket holds in one window.
+#[derive(Debug, Clone)]
+pub struct Limit {
+    /// What is limited; only its digest is stored.
+    pub bucket: String,
+    /// Attempts in one window; 1 and up.
+    pub attempts: i32,
+}
+
+/// A log-in that is under way.
+#[derive(Debug)]
+pub struct LoginAttempt {
+    buckets: Vec<Vec<u8>>,
+}
+
+impl Repository {
+    /// Counts an attempt against all limits.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyAttempts`] if one of them is reached.
+    pub async fn begin_login(&self, limits: &[Limit], window: TimeDelta) -> Result<LoginAttempt> {
+        let mut ordered: Vec<(Vec<u8>, i32)> =
+            limits.iter().map(|limit| (digest(&limit.bucket), limit.attempts)).collect();
+        // Rows are locked in this order by everybody, so two attempts cannot wait for each other.
+        ordered.sort();
+        let (buckets, allowed): (Vec<_>, Vec<_>) = ordered.into_iter().unzip();
+        let now = self.now();
+        let counted = self
+            .again_if_disconnected(async || {
+                sqlx::query!(
+                    "INSERT INTO login_attempts AS a (bucket, failures, window_ends_at)
+                     SELECT bucket, 1, $2 FROM unnest($1::bytea[]) WITH ORDINALITY AS wanted (bucket, position)
+                      ORDER BY position
+                     ON CONFLICT (bucket) DO UPDATE
+                        SET failures = CASE WHEN a.window_ends_at <= $3 THEN 1 ELSE a.failures + 1 END,
+                            window_ends_at = CASE WHEN a.window_ends_at <= $3 THEN $2 ELSE a.window_ends_at END
+                     RETURNING bucket, failures, window_ends_at",
+                    &buckets,
+                    now + window,
+                    now,
+                )
+                .fetch_all(&self.pool)
+                .await
+            })
+            .await?;
+        let reached = counted.iter().filter(|row| {
+            buckets.iter().position(|bucket| *bucket == row.bucket).is_some_and(|index| row.failures > allowed[index])
+        });
+        match reached.map(|row| row.window_ends_at).max() {
+            None => Ok(LoginAttempt { buckets }),
+            Some(end) => {
+                let retry_after = u64::try_from((end - now).num_seconds()).unwrap_or_default().max(1);
+                Err(Refusal::TooManyAttempts { retry_after }.into())
+            }
+        }
+    }
+
+    /// Takes the attempt back: it succeeded, or was never made. The address is familiar to the account from now on.
+    pub async fn login_succeeded(&self, attempt: LoginAttempt, user: UserId, address: &str) -> Result<()> {
+        self.forgive(attempt).await?;
+        sqlx::query!(
+            "INSERT INTO familiar_addresses (user_id, address_digest, last_login_at) VALUES ($1, $2, $3)
+             ON CONFLICT (user_id, address_digest) DO UPDATE SET last_login_at = $3",
+            user.uuid(),
+            digest(address),
+            self.now(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes the attempt back.
+    pub async fn forgive(&self, attempt: LoginAttempt) -> Result<()> {
+        sqlx::query!(
+            "UPDATE login_attempts SET failures = greatest(failures - 1, 0) WHERE bucket = ANY ($1)",
+            &attempt.buckets
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether the account was logged in to from this address before.
+    pub async fn is_familiar(&self, user: UserId, address: &str) -> Result<bool> {
+        let familiar = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM familiar_addresses
+                               WHERE user_id = $1 AND address_digest = $2) AS "familiar!""#,
+            user.uuid(),
+            digest(address),
+        );
+        Ok(familiar.fetch_one(&self.pool).await?)
+    }
+}
+
+fn digest(bucket: &str) -> Vec<u8> {
+    Sha256::digest(bucket.as_bytes()).to_vec()
+}

@@ -1,0 +1,101 @@
+//! Everything that is kept, and the only floor that speaks SQL. One file per noun.
+//!
+//! A method that changes something takes the [`Grant`](crate::authorization::Grant) that allows it, takes the place *from the
+//! grant*, and ends with [`change::Change::commit`], which writes the audit event into the same transaction. There is no
+//! other way to commit.
+
+mod accounts;
+mod api_keys;
+mod audit_events;
+mod change;
+mod columns;
+mod error;
+mod invitations;
+mod login_attempts;
+mod organizations;
+mod qpu_tokens;
+mod quotas;
+mod roles;
+mod sessions;
+mod signing_keys;
+mod standing;
+mod status;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::domain::{Clock, Timestamp};
+use crate::vault::Vault;
+
+pub use accounts::{AccountChange, LoginAccount};
+pub use api_keys::NewApiKey;
+pub use audit_events::AuditFilter;
+pub use change::Precondition;
+pub use error::{Error, Result};
+pub use invitations::{Acceptance, Invitee};
+pub use login_attempts::{Limit, LoginAttempt};
+pub use organizations::{Bootstrap, OrganizationChange};
+pub use qpu_tokens::{NewToken, TokenChange, TokenFilter};
+pub use quotas::{QuotaChange, QuotaSubject};
+pub use sessions::{NewSession, Refreshed};
+pub use standing::Asked;
+pub use status::Readiness;
+pub use users::{NewUser, UserChange, UserFilter};
+
+/// How long a request waits for a connection before it is told that the database is not there.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The database, the clock and the vault: all that is needed to keep things.
+#[derive(Clone)]
+pub struct Repository {
+    pool: PgPool,
+    clock: Clock,
+    vault: Arc<Vault>,
+}
+
+impl Repository {
+    /// Connects lazily: the database may come later, or go and come back.
+    /// `connections` is the size of the pool; twice the database's cores is a good start.
+    ///
+    /// # Errors
+    /// If the URL cannot be understood.
+    pub fn connect(url: &str, connections: u32, clock: Clock, vault: Arc<Vault>) -> Result<Self> {
+        let options: PgConnectOptions = url.parse()?;
+        // A statement that takes longer than this has lost its reader; the limit also ends waits for locks.
+        let options = options.application_name("luna-organizations").options([("statement_timeout", "10s")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self { pool, clock, vault })
+    }
+
+    /// Brings the schema up to date. Replicas may call this at the same time: one waits for the other.
+    ///
+    /// # Errors
+    /// If the database cannot be reached or a migration fails.
+    pub async fn migrate(&self) -> Result<()> {
+        status::MIGRATIONS.run(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Ends all connections; running statements may finish.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The clock that everything here is dated by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

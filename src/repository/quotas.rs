@@ -1,0 +1,235 @@
+//! Limits on organizations' tokens, for the whole organization or for one user.
+
+use chrono::TimeDelta;
+
+use super::change::{Change, Precondition, Target};
+use super::{Repository, Result};
+use crate::authorization::action::quotas::{Delete, Read, ReadUser, Write};
+use crate::authorization::{Action, Grant, InOrganization};
+use crate::domain::{OrganizationId, QpuTokenId, Quota, Refusal, Timestamp, UserId, UserReference};
+
+/// A quota's window, where no end is given.
+const DEFAULT_WINDOW: TimeDelta = TimeDelta::days(365);
+
+const NO_QUOTA: Refusal = Refusal::NotFound("quota");
+
+/// Whom a quota limits.
+#[derive(Debug, Clone)]
+pub enum QuotaSubject {
+    /// The whole organization.
+    Everyone,
+    /// One user.
+    User(UserReference),
+}
+
+/// The members of a quota; what is `None` stays, or takes its default in a new one.
+#[derive(Debug, Default)]
+pub struct QuotaChange {
+    /// The limit, in the provider's native unit; 0 and up.
+    pub quota: Option<i64>,
+    /// By default now.
+    pub start: Option<Timestamp>,
+    /// By default 365 days after the start.
+    pub end: Option<Timestamp>,
+}
+
+impl QuotaChange {
+    fn window(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        let start = self.start.unwrap_or(now);
+        (start, self.end.unwrap_or(start + DEFAULT_WINDOW))
+    }
+}
+
+impl Repository {
+    /// The organization's limit on a token, if one is set.
+    pub async fn quota(&self, grant: &Grant<Read>, token: QpuTokenId) -> Result<Option<Quota>> {
+        self.find_quota(grant, token, &QuotaSubject::Everyone).await
+    }
+
+    /// A user's limit on a token, if one is set.
+    pub async fn user_quota(
+        &self,
+        grant: &Grant<ReadUser>,
+        token: QpuTokenId,
+        user: &UserReference,
+    ) -> Result<Option<Quota>> {
+        self.find_quota(grant, token, &QuotaSubject::User(user.clone())).await
+    }
+
+    async fn find_quota<A: Action<Place = InOrganization>>(
+        &self,
+        grant: &Grant<A>,
+        token: QpuTokenId,
+        subject: &QuotaSubject,
+    ) -> Result<Option<Quota>> {
+        let mut connection = self.pool.acquire().await?;
+        let user = resolve(&mut connection, grant.organization(), token, subject).await?;
+        let quota = sqlx::query_as!(
+            Quota,
+            r#"SELECT quota, starts_at AS start, ends_at AS "end", quota_used, version
+                 FROM quotas WHERE qpu_token_id = $1 AND user_id IS NOT DISTINCT FROM $2"#,
+            token.uuid(),
+            user.map(UserId::uuid),
+        );
+        Ok(quota.fetch_optional(&mut *connection).await?)
+    }
+
+    /// Sets a quota that is not there yet.
+    ///
+    /// # Errors
+    /// [`Refusal::QuotaExists`] if it is.
+    pub async fn create_quota(
+        &self,
+        grant: &Grant<Write>,
+        token: QpuTokenId,
+        subject: &QuotaSubject,
+        wanted: &QuotaChange,
+    ) -> Result<Quota> {
+        let mut change = self.change(grant).await?;
+        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        let quota = insert(&mut change, token, user, wanted).await?;
+        change.commit(target(grant.organization(), token, user, &quota)).await?;
+        Ok(quota)
+    }
+
+    /// Sets a quota, whether there is one or not. What is used stays used.
+    pub async fn put_quota(
+        &self,
+        grant: &Grant<Write>,
+        token: QpuTokenId,
+        subject: &QuotaSubject,
+        wanted: &QuotaChange,
+        precondition: Precondition,
+    ) -> Result<Quota> {
+        let mut change = self.change(grant).await?;
+        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        let quota = match lock(&mut change, token, user).await? {
+            None if precondition.0.is_some() => return Err(Refusal::PreconditionFailed.into()),
+            None => insert(&mut change, token, user, wanted).await?,
+            Some(before) => {
+                precondition.check(before.version)?;
+                let (start, end) = wanted.window(change.now);
+                let full = QuotaChange { quota: wanted.quota, start: Some(start), end: Some(end) };
+                update(&mut change, token, user, &full).await?
+            }
+        };
+        change.commit(target(grant.organization(), token, user, &quota)).await?;
+        Ok(quota)
+    }
+
+    /// Changes members of a quota that is there.
+    pub async fn update_quota(
+        &self,
+        grant: &Grant<Write>,
+        token: QpuTokenId,
+        subject: &QuotaSubject,
+        wanted: &QuotaChange,
+        precondition: Precondition,
+    ) -> Result<Quota> {
+        let mut change = self.change(grant).await?;
+        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        precondition.check(lock(&mut change, token, user).await?.ok_or(NO_QUOTA)?.version)?;
+        let quota = update(&mut change, token, user, wanted).await?;
+        change.commit(target(grant.organization(), token, user, &quota)).await?;
+        Ok(quota)
+    }
+
+    /// Lifts a limit.
+    pub async fn delete_quota(
+        &self,
+        grant: &Grant<Delete>,
+        token: QpuTokenId,
+        subject: &QuotaSubject,
+        precondition: Precondition,
+    ) -> Result<()> {
+        let mut change = self.change(grant).await?;
+        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        let quota = lock(&mut change, token, user).await?.ok_or(NO_QUOTA)?;
+        precondition.check(quota.version)?;
+        sqlx::query!(
+            "DELETE FROM quotas WHERE qpu_token_id = $1 AND user_id IS NOT DISTINCT FROM $2",
+            token.uuid(),
+            user.map(UserId::uuid),
+        )
+        .execute(&mut *change)
+        .await?;
+        change.commit(target(grant.organization(), token, user, &quota)).await
+    }
+}
+
+/// Makes sure that the token is the organization's and the user one who may use it: a member there or below.
+async fn resolve(
+    connection: &mut sqlx::PgConnection,
+    organization: OrganizationId,
+    token: QpuTokenId,
+    subject: &QuotaSubject,
+) -> Result<Option<UserId>> {
+    sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2", token.uuid(), organization.uuid())
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(Refusal::NotFound("QPU token"))?;
+    let QuotaSubject::User(user) = subject else { return Ok(None) };
+    let id = sqlx::query_scalar!(
+        r#"SELECT u.id AS "id: UserId" FROM users u
+            WHERE (u.id = $2 OR u.email_key = $3)
+              AND EXISTS (SELECT 1 FROM memberships m JOIN organizations o ON o.id = m.organization_id
+                           WHERE m.user_id = u.id AND $1 = ANY (o.path))"#,
+        organization.uuid(),
+        user.id().map(UserId::uuid),
+        user.email_key(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(Some(id.ok_or(super::users::NO_USER)?))
+}
+
+fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>, quota: &Quota) -> Target {
+    let target = Target::new(organization, "qpu-token", token.uuid()).with("quota", quota.quota);
+    match user {
+        Some(user) => target.with("user", user.to_string()),
+        None => target,
+    }
+}
+
+async fn lock(change: &mut Change, token: QpuTokenId, user: Option<UserId>) -> Result<Option<Quota>> {
+    let quota = sqlx::query_as!(
+        Quota,
+        r#"SELECT quota, starts_at AS start, ends_at AS "end", quota_used, version
+             FROM quotas WHERE qpu_token_id = $1 AND user_id IS NOT DISTINCT FROM $2 FOR UPDATE"#,
+        token.uuid(),
+        user.map(UserId::uuid),
+    );
+    Ok(quota.fetch_optional(&mut **change).await?)
+}
+
+async fn insert(change: &mut Change, token: QpuTokenId, user: Option<UserId>, wanted: &QuotaChange) -> Result<Quota> {
+    let (start, end) = wanted.window(change.now);
+    let quota = sqlx::query_as!(
+        Quota,
+        r#"INSERT INTO quotas (qpu_token_id, user_id, quota, starts_at, ends_at) VALUES ($1, $2, $3, $4, $5)
+        RETURNING quota, starts_at AS start, ends_at AS "end", quota_used, version"#,
+        token.uuid(),
+        user.map(UserId::uuid),
+        wanted.quota.unwrap_or_default(),
+        start,
+        end,
+    );
+    Ok(quota.fetch_one(&mut **change).await?)
+}
+
+async fn update(change: &mut Change, token: QpuTokenId, user: Option<UserId>, wanted: &QuotaChange) -> Result<Quota> {
+    let quota = sqlx::query_as!(
+        Quota,
+        r#"UPDATE quotas
+              SET quota = coalesce($3, quota), starts_at = coalesce($4, starts_at), ends_at = coalesce($5, ends_at),
+                  version = version + 1
+            WHERE qpu_token_id = $1 AND user_id IS NOT DISTINCT FROM $2
+        RETURNING quota, starts_at AS start, ends_at AS "end", quota_used, version"#,
+        token.uuid(),
+        user.map(UserId::uuid),
+        wanted.quota,
+        wanted.start,
+        wanted.end,
+    );
+    Ok(quota.fetch_one(&mut **change).await?)
+}
