@@ -38,10 +38,7 @@ CREATE INDEX api_keys_by_user ON api_keys (user_id);
 -- Keys that sign access tokens: the private half sealed by the vault, so that a replica can sign and a dump cannot.
 CREATE TABLE signing_keys (
     id text PRIMARY KEY,
-    format smallint NOT NULL,
-    kek_id text NOT NULL,
-    wrapped_data_key bytea NOT NULL,
-    ciphertext bytea NOT NULL,
+    sealed bytea NOT NULL,
     created_at timestamptz NOT NULL
 );
 

@@ -6,10 +6,7 @@ CREATE TABLE idempotent_answers (
     request_digest bytea NOT NULL,
     answer_id uuid NOT NULL,
     status smallint,
-    format smallint,
-    kek_id text,
-    wrapped_data_key bytea,
-    ciphertext bytea,
+    sealed_answer bytea,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (user_id, key_digest)
 );

@@ -10,7 +10,7 @@ use crate::domain::{
     OrganizationId, Page, PageRequest, ProviderName, QpuToken, QpuTokenId, Refusal, Timestamp, TokenName, TokenOwner,
     UserId,
 };
-use crate::vault::{Binding, Credential, SealedCredential};
+use crate::vault::{Binding, Credential, SealedCredential, SealedField, WrappedKey};
 
 const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
 
@@ -150,7 +150,7 @@ impl Repository {
         let owner = grant.token_owner();
         let (organization, user) = columns(owner);
         let id = QpuTokenId::new();
-        let binding = Binding { owner, token: id, secret_version: 1, provider: new.provider.to_string() };
+        let binding = Binding { owner, token: id, secret_version: 1, provider: new.provider.clone() };
         let sealed = self.vault.seal(&binding, new.credential).await?;
         let mut change = self.change(grant).await?;
         let now = change.now;
@@ -237,8 +237,8 @@ impl Repository {
         let before = lock(&mut change, grant.token_owner(), id, precondition).await?;
         accept(&before.provider, &credential)?;
         let secret_version = before.secret_version + 1;
-        let provider = before.provider.to_string();
-        let binding = Binding { owner: grant.token_owner(), token: id, secret_version, provider };
+        let binding =
+            Binding { owner: grant.token_owner(), token: id, secret_version, provider: before.provider };
         let sealed = self.vault.seal(&binding, credential).await?;
         sqlx::query!("DELETE FROM qpu_token_secrets WHERE qpu_token_id = $1", id.uuid()).execute(&mut *change).await?;
         insert_secret(&mut change, id, secret_version, &sealed).await?;
@@ -290,15 +290,14 @@ impl Repository {
                 (None, Some(user)) => TokenOwner::User(user),
                 (None, None) => continue,
             };
-            let (secret_version, provider) = (row.secret_version, row.provider);
-            let binding = Binding { owner, token: row.id, secret_version, provider };
-            let sealed = SealedCredential::from_columns(
-                row.format,
-                row.kek_id,
-                row.wrapped_data_key,
-                row.field_names,
-                row.ciphertexts,
-            );
+            let Ok(provider) = row.provider.parse() else { continue };
+            let binding = Binding { owner, token: row.id, secret_version: row.secret_version, provider };
+            let fields = row.field_names.into_iter().zip(row.ciphertexts);
+            let sealed = SealedCredential {
+                format: row.format,
+                key: WrappedKey { kek_id: row.kek_id, wrapped_data_key: row.wrapped_data_key },
+                fields: fields.map(|(name, ciphertext)| SealedField { name, ciphertext }).collect(),
+            };
             self.vault.verify(&binding, &sealed).await?;
         }
         Ok(())

@@ -1,33 +1,42 @@
-//! Keys that sign access tokens, sealed: every replica uses the same ones.
+//! Keys that sign access tokens, sealed by the vault: every replica uses the same ones.
+
+use sqlx::Connection;
 
 use super::{Repository, Result};
-use crate::vault::{Purpose, SealedBytes, Secret, WrappedKey};
+use crate::authentication::SigningKey;
+use crate::vault::{Purpose, SealedBytes};
 
 impl Repository {
-    /// The newest signing key; `make` is asked for one (its id and its private half) if there is none.
-    pub async fn signing_key<K>(
-        &self,
-        make: impl FnOnce() -> (String, Secret),
-        read: impl FnOnce(&[u8]) -> K,
-    ) -> Result<K> {
-        let (id, secret) = make();
-        let sealed = self.vault.seal_bytes(Purpose::AccessTokenKey, &id, secret).await?;
-        // Replicas that start together agree on the one that was first.
-        let row = sqlx::query!(
-            "WITH lock AS (SELECT pg_advisory_xact_lock(7232091002)),
-                  fresh AS (
-                      INSERT INTO signing_keys (id, format, kek_id, wrapped_data_key, ciphertext, created_at)
-                      SELECT $1, $2, $3, $4, $5, $6 FROM lock
-                       WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
-                      RETURNING id, format, kek_id, wrapped_data_key, ciphertext, created_at)
-             SELECT * FROM fresh UNION ALL SELECT * FROM signing_keys ORDER BY created_at DESC LIMIT 1",
-            id,
-            sealed.format,
-            sealed.key.kek_id,
-            sealed.key.wrapped_data_key,
-            sealed.ciphertext,
-            self.now(),
-        );
-        todo!()
+    /// The signing keys, newest first; the first one is made when there is none.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>> {
+        let mut connection = self.pool.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        // Replicas that start together agree on one.
+        sqlx::query!("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE").execute(&mut *transaction).await?;
+        let stored = sqlx::query!("SELECT id, sealed FROM signing_keys ORDER BY created_at DESC")
+            .fetch_all(&mut *transaction)
+            .await?;
+        if stored.is_empty() {
+            let key = SigningKey::generate();
+            let sealed = self.vault.seal_bytes(Purpose::AccessTokenKey, key.id(), key.to_secret()).await?;
+            sqlx::query!(
+                "INSERT INTO signing_keys (id, sealed, created_at) VALUES ($1, $2, $3)",
+                key.id(),
+                sealed.to_bytes(),
+                self.now(),
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            return Ok(vec![key]);
+        }
+        transaction.commit().await?;
+        let mut keys = Vec::with_capacity(stored.len());
+        for row in stored {
+            let sealed = SealedBytes::from_bytes(&row.sealed)?;
+            let bytes = self.vault.open_bytes(Purpose::AccessTokenKey, &row.id, &sealed).await?;
+            keys.push(SigningKey::from_bytes(&bytes).ok_or(crate::vault::VaultError::DoesNotOpen)?);
+        }
+        Ok(keys)
     }
 }

@@ -1,0 +1,48 @@
+//! `limit` and `cursor`.
+
+use std::str::FromStr;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use uuid::Uuid;
+
+use super::input::Violations;
+use crate::domain::PageRequest;
+
+/// At most so many items: 1–200.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit(u16);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+/// Where a page begins: behind the item of this id.
+#[derive(Debug, Clone, Copy)]
+pub struct Cursor(Uuid);
+
+macro_rules! from_text {
+    ($type:ident: $text:ident => $parse:expr, $expected:literal) => {
+        impl Deserr<Violations> for $type {
+            fn deserialize_from_value<V: IntoValue>(
+                value: Value<V>,
+                location: ValuePointerRef,
+            ) -> Result<Self, Violations> {
+                let parsed = match value {
+                    Value::String($text) => $parse,
+                    _ => None,
+                };
+                parsed.map(Self).ok_or_else(|| Violations::one(location, $expected))
+            }
+        }
+    };
+}
+
+from_text!(Limit: text => u16::from_str(&text).ok().filter(|limit| (1..=200).contains(limit)), "must be a number from 1 to 200");
+from_text!(Cursor: text => Uuid::try_parse(&text).ok(), "must be the next_cursor of another page of this list");
+
+/// The page that these two ask for.
+pub fn request(limit: Limit, cursor: Option<Cursor>) -> PageRequest {
+    PageRequest { after: cursor.map(|cursor| cursor.0), limit: limit.0 }
+}

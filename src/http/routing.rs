@@ -1,0 +1,107 @@
+//! Routes, each with the proof of its gate, each with its line in `openapi.yaml`.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::MethodRouter;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{ContentBuilder, OpenApi, PathItem, Paths, Ref, ResponseBuilder};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use super::credential;
+use super::gate::Guarded;
+use super::state::AppState;
+
+/// Makes a [`GatedRoute`] of handlers that share a path. The only way to one.
+macro_rules! route {
+    ($handler:path) => {
+        $crate::http::routing::GatedRoute::new($crate::http::gate::guard(&$handler), utoipa_axum::routes!($handler))
+    };
+}
+
+pub(crate) use route;
+
+/// A handler at its path, with its gate.
+pub struct GatedRoute {
+    guarded: Guarded,
+    documented: UtoipaMethodRouter<AppState>,
+}
+
+impl GatedRoute {
+    /// For the macro [`route`] only.
+    pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
+        Self { guarded, documented }
+    }
+}
+
+/// A set of routes and their documentation.
+pub struct Api {
+    router: OpenApiRouter<AppState>,
+    state: AppState,
+}
+
+impl Api {
+    /// No routes yet.
+    pub fn new(document: OpenApi, state: AppState) -> Self {
+        Self { router: OpenApiRouter::with_openapi(document), state }
+    }
+
+    /// Adds a route. Unless it is public, a layer in front of its gate turns away whoever presents no credential.
+    #[must_use]
+    pub fn route(self, route: GatedRoute) -> Self {
+        let (schemas, paths, methods) = route.documented;
+        let permission = route.guarded.permission;
+        let methods: MethodRouter<AppState> = match permission {
+            None => methods,
+            Some(_) => methods.route_layer(from_fn_with_state(self.state.clone(), credential::require)),
+        };
+        let paths = describe(paths, permission);
+        Self { router: self.router.routes((schemas, paths, methods)), ..self }
+    }
+
+    /// The router and its documentation.
+    pub fn into_parts(self) -> (Router<AppState>, OpenApi) {
+        self.router.split_for_parts()
+    }
+}
+
+/// Adds to an operation what follows from its gate: permission, security, and the problems that any request can meet.
+fn describe(mut paths: Paths, permission: Option<&'static str>) -> Paths {
+    for item in paths.paths.values_mut() {
+        for operation in operations(item) {
+            let name = permission.unwrap_or("public");
+            operation.extensions.get_or_insert_default().insert("x-permission".to_owned(), name.into());
+            operation.security = Some(match permission {
+                None => vec![SecurityRequirement::default()],
+                Some(_) => ["access_token", "api_key"].map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES)).to_vec(),
+            });
+            for (status, description) in PROBLEMS {
+                let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+                let response = ResponseBuilder::new().description(*description);
+                let response = response.content("application/problem+json", content).build();
+                operation.responses.responses.entry((*status).to_owned()).or_insert_with(|| response.into());
+            }
+        }
+    }
+    paths
+}
+
+const NO_SCOPES: [&str; 0] = [];
+
+const PROBLEMS: &[(&str, &str)] = &[
+    ("400", "the request cannot be understood"),
+    ("401", "no credential, or one that does not work (any more)"),
+    ("403", "known, but not allowed"),
+    ("404", "not there, or not the caller's to know"),
+    ("409", "an invariant stands in the way; see `code`"),
+    ("412", "the resource is not in the version that `If-Match` names"),
+    ("413", "the body is too large"),
+    ("415", "the body has the wrong media type"),
+    ("422", "the request is not as it should be; see `errors`"),
+    ("429", "too many attempts; see `Retry-After`"),
+    ("503", "the database is away; see `Retry-After`"),
+];
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
