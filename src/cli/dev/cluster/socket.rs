@@ -10,13 +10,16 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
 
 use super::ClusterError;
 
 const FILE: &str = ".s.PGSQL.5432";
+/// What a URL's path and query need not escape stays readable.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ESCAPED_IN_QUERY: &AsciiSet = &ESCAPED.remove(b'/');
 /// The longest path that works everywhere, in bytes.
 const PATH_LIMIT: usize = 103;
 
@@ -53,9 +56,10 @@ impl SocketDirectory {
     /// A URL that sqlx and libpq both understand. It says all that they would otherwise take from the environment
     /// (`PGPORT`, `PGSSLMODE`).
     pub(super) fn url(&self, role: &str, database: &str) -> String {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let directory = encode(&self.directory.to_string_lossy());
-        format!("postgres://{}@localhost:5432/{}?host={directory}&sslmode=disable", encode(role), encode(database))
+        let (role, database) = (utf8_percent_encode(role, ESCAPED), utf8_percent_encode(database, ESCAPED));
+        let directory = self.directory.to_string_lossy();
+        let directory = utf8_percent_encode(&directory, ESCAPED_IN_QUERY);
+        format!("postgres://{role}@localhost:5432/{database}?host={directory}&sslmode=disable")
     }
 
     /// Removes the stand-in, if there is one. It is made anew when needed, so a failure does not matter.
@@ -107,8 +111,8 @@ mod tests {
     fn encodes_the_path() {
         let socket = SocketDirectory::reachable(Path::new("/srv/a b&c/ü")).unwrap();
         assert_eq!(
-            socket.url("luna", "other-db"),
-            "postgres://luna@localhost:5432/other%2Ddb?host=%2Fsrv%2Fa%20b%26c%2F%C3%BC&sslmode=disable"
+            socket.url("luna", "other_db?"),
+            "postgres://luna@localhost:5432/other_db%3F?host=/srv/a%20b%26c/%C3%BC&sslmode=disable"
         );
     }
 }

@@ -62,7 +62,11 @@ async fn psql(url: &str, sql: &str) -> Output {
     // The server's programs may be links into the directory that has all of them.
     let program = fs::canonicalize(binaries.postgres()).unwrap().with_file_name("psql");
     let mut psql = Command::new(program);
-    psql.args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]).output().await.unwrap()
+    psql.kill_on_drop(true)
+        .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
+        .output()
+        .await
+        .unwrap()
 }
 
 /// What a statement prints; a statement that fails fails the test.
@@ -280,9 +284,15 @@ async fn a_killed_server_comes_back() {
         let supervisor = tokio::spawn(async move { watched.supervise().await });
         let url = cluster.url(DATABASE);
         let busy = tokio::spawn(async move {
-            psql(&url, "SELECT count(*) FROM generate_series(1, 100000), generate_series(1, 100000)").await
+            psql(&url, "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b").await
         });
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let computing = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%100000) b' \
+                         AND pid <> pg_backend_pid()";
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while ask(&cluster, computing).await != "1" {
+            assert!(Instant::now() < deadline, "{round}: the query does not run");
+            sleep(Duration::from_millis(50)).await;
+        }
 
         let old = scratch.signal(Signal::KILL);
         let deadline = Instant::now() + Duration::from_secs(30);
