@@ -1,0 +1,3 @@
+//! The command line's floor.
+
+pub mod dev;
