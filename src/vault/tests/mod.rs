@@ -2,6 +2,7 @@
 
 mod credentials;
 mod key_rings;
+mod opaque;
 mod other_bytes;
 mod rotation;
 
