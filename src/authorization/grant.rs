@@ -12,7 +12,6 @@ use crate::authentication::{InvitationDigest, PasswordVerified, RefreshDigest};
 use crate::domain::{OrganizationId, Refusal, Role, TokenOwner, UserId};
 
 /// May do `A`, in `A`'s place.
-#[derive(Debug)]
 pub struct Grant<A: Action> {
     actor: Actor,
     origin: Origin,
@@ -96,7 +95,6 @@ impl Place for Own {
 pub struct Verified(UserId);
 
 /// What the holder of a one-time token may reach: whatever the token's digest finds.
-#[derive(Debug)]
 pub struct Holder<Digest>(Digest);
 
 /// At the server's console.
@@ -245,7 +243,8 @@ impl<A: Action<Place = Own>> Grant<A> {
 impl Grant<action::sessions::Create> {
     /// After the account's password was verified.
     #[must_use]
-    pub fn after_password(_: &PasswordVerified, user: UserId, email: String, origin: Origin) -> Self {
+    pub fn after_password(verified: &PasswordVerified, email: String, origin: Origin) -> Self {
+        let user = verified.user();
         let actor = Actor::User { id: user, email, credential: None };
         Self { actor, origin, standing: None, place: Verified(user) }
     }

@@ -26,7 +26,11 @@ fn presented(headers: &HeaderMap, state: &AppState) -> Result<Presented, Problem
     let authorization = single(headers, header::AUTHORIZATION.as_str())?;
     let api_key = single(headers, "luna-api-key")?;
     let found = Presented::parse(authorization, api_key, &state.access_tokens, now);
-    found.map_err(|error| Refusal::Unauthenticated(error.reason()).into())
+    match found {
+        Ok(Some(presented)) => Ok(presented),
+        Ok(None) => Err(Refusal::Unauthenticated("a credential is needed").into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A header that is there once, as text.

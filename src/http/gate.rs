@@ -89,7 +89,6 @@ impl<A: Action> FromRequestParts<AppState> for Grant<A> {
 
 /// The gate of the Luna SDK wire, whose paths name no organization: the one of the `Luna-Organization` header is meant,
 /// or the caller's home.
-#[derive(Debug)]
 pub struct AtHome<A: Action>(pub Grant<A>);
 
 impl<A: Action<Place = InOrganization>> Gate for AtHome<A> {
@@ -111,12 +110,7 @@ impl<A: Action<Place = InOrganization>> FromRequestParts<AppState> for AtHome<A>
 }
 
 /// Admits the caller to `A` in an organization that the path does not name: the body does.
-pub async fn admit_to<A: Action, B: Action>(
-    caller: &Caller,
-    state: &AppState,
-    _first: &Grant<B>,
-    organization: OrganizationId,
-) -> Result<Grant<A>> {
+pub async fn admit_to<A: Action>(caller: &Caller, state: &AppState, organization: OrganizationId) -> Result<Grant<A>> {
     let standing = state.repository.standing(&caller.presented, Asked::Organization(organization)).await?;
     Ok(decide(Arc::new(standing), caller.origin.clone(), None)?)
 }

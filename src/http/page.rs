@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::input::Violations;
@@ -45,4 +46,26 @@ from_text!(Cursor: text => Uuid::try_parse(&text).ok(), "must be the next_cursor
 /// The page that these two ask for.
 pub fn request(limit: Limit, cursor: Option<Cursor>) -> PageRequest {
     PageRequest { after: cursor.map(|cursor| cursor.0), limit: limit.0 }
+}
+
+/// The query of a list without filters.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Violations, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// At most so many items.
+    #[deserr(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// The `next_cursor` of the page before.
+    #[deserr(default)]
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+impl PageQuery {
+    /// The page that is asked for.
+    pub fn request(&self) -> PageRequest {
+        request(self.limit, self.cursor)
+    }
 }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::authentication::PasswordError;
+use crate::authentication::AuthenticationError;
 use crate::domain::{Refusal, RefusalKind};
 use crate::repository;
 
@@ -122,7 +122,7 @@ impl From<repository::Error> for Problem {
                 tracing::warn!(%error, "the database is not available");
                 Self::unavailable("the database is not available at the moment")
             }
-            repository::Error::Vault(_) | repository::Error::Database(_) => {
+            repository::Error::Vault(_) | repository::Error::Stored(_) | repository::Error::Database(_) => {
                 tracing::error!(%error, "a request failed");
                 Self::internal()
             }
@@ -130,12 +130,24 @@ impl From<repository::Error> for Problem {
     }
 }
 
-impl From<PasswordError> for Problem {
-    fn from(error: PasswordError) -> Self {
+impl From<AuthenticationError> for Problem {
+    fn from(error: AuthenticationError) -> Self {
+        use AuthenticationError as E;
+        let unauthenticated = |reason| Refusal::Unauthenticated(reason).into();
         match error {
-            PasswordError::Busy => Refusal::Busy.into(),
-            PasswordError::Internal(_) => {
-                tracing::error!(%error, "hashing a password failed");
+            E::Busy => Refusal::Busy.into(),
+            E::WrongPassword => Refusal::InvalidCredentials.into(),
+            E::Malformed => unauthenticated("the API key is malformed"),
+            E::InvalidAccessToken => unauthenticated("the access token is not valid"),
+            E::ExpiredAccessToken => unauthenticated("the access token has expired"),
+            E::Conflicting => unauthenticated("Authorization and Luna-API-Key carry different credentials"),
+            E::UnknownScheme => unauthenticated("Authorization must be \"Bearer\" and a token"),
+            E::UnfitPassword(detail) => {
+                let detail = detail.to_owned();
+                Self::invalid(vec![Violation { pointer: "/password".to_owned(), detail }])
+            }
+            E::StoredHash | E::SigningKey | E::Setting(_) | E::NoRandomness | E::Failed => {
+                tracing::error!(%error, "authentication failed for a reason of our own");
                 Self::internal()
             }
         }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, Utc};
 use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 
 use super::input::Violations;
-use crate::authentication::Password;
+use crate::authentication::{NewPassword, Password};
 use crate::domain::{
     EmailAddress, FieldName, InvitationId, KeyName, KeyScope, OrganizationId, OrganizationName, PersonName,
     ProviderName, QpuTokenId, Role, Timestamp, TokenName, UserId, UserStatus,
@@ -34,6 +34,9 @@ macro_rules! parsed {
 }
 
 parsed! {
+    ActionName => |_| "must be an action such as qpu-tokens:create, or a noun such as qpu-tokens".to_owned();
+    AnyId => |_| "must be a UUID".to_owned();
+    QueryFlag => |_| "must be true or false".to_owned();
     EmailAddress => |error| error.to_string();
     FieldName => |error| error.to_string();
     KeyName => |error| error.to_string();
@@ -48,15 +51,27 @@ parsed! {
     InvitationId => |_| "must be a UUID".to_owned();
     QpuTokenId => |_| "must be a UUID".to_owned();
     UserId => |_| "must be a UUID".to_owned();
-    Flag => |_| "must be true or false".to_owned();
     Moment => |_| "must be an RFC 3339 date and time in the years 2000 to 9999".to_owned();
+}
+
+/// `true` or `false`.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag(pub bool);
+
+impl Deserr<Violations> for Flag {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Violations> {
+        match value {
+            Value::Boolean(flag) => Ok(Self(flag)),
+            _ => Err(Violations::one(location, "must be true or false")),
+        }
+    }
 }
 
 /// `true` or `false` in a query.
 #[derive(Debug, Clone, Copy)]
-pub struct Flag(pub bool);
+pub struct QueryFlag(pub bool);
 
-impl FromStr for Flag {
+impl FromStr for QueryFlag {
     type Err = std::str::ParseBoolError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -98,6 +113,16 @@ impl<T: Deserr<Violations>> Deserr<Violations> for Change<T> {
     }
 }
 
+impl From<Change<Moment>> for Option<Option<Timestamp>> {
+    fn from(change: Change<Moment>) -> Self {
+        match change {
+            Change::Keep => None,
+            Change::Clear => Some(None),
+            Change::Set(moment) => Some(Some(moment.0)),
+        }
+    }
+}
+
 /// A member that may be left out but not be `null`.
 #[derive(Debug, Clone, Copy)]
 pub struct Optional<T>(pub Option<T>);
@@ -117,22 +142,16 @@ impl<T: Deserr<Violations>> Deserr<Violations> for Optional<T> {
     }
 }
 
-/// A password somebody chooses.
-pub struct NewPassword(pub Password);
-
 impl Deserr<Violations> for NewPassword {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Violations> {
-        let password = Password::new(text(value, location)?);
-        password.map(Self).map_err(|error| Violations::one(location, error.to_string()))
+        Self::new(text(value, location)?).map_err(|error| Violations::one(location, error.to_string()))
     }
 }
 
-/// A password somebody claims to know: any text, so that the answer never tells whether it could have been one.
-pub struct ClaimedPassword(pub Password);
-
-impl Deserr<Violations> for ClaimedPassword {
+/// A password that somebody claims to know may be any text: the answer must not tell whether it could have been one.
+impl Deserr<Violations> for Password {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Violations> {
-        text(value, location).map(|text| Self(Password::claimed(text)))
+        text(value, location).map(Self::new)
     }
 }
 
@@ -162,5 +181,48 @@ impl Deserr<Violations> for CredentialFields {
             fields.insert(field, value);
         }
         Credential::new(fields).map(Self).map_err(|error| Violations::one(location, error.to_string()))
+    }
+}
+
+/// A quantity in a provider's native unit: 0 to 2⁶³−1.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount(pub i64);
+
+impl Deserr<Violations> for Amount {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Violations> {
+        let amount = match value {
+            Value::Integer(amount) => i64::try_from(amount).ok(),
+            _ => None,
+        };
+        amount.map(Self).ok_or_else(|| Violations::one(location, "must be a whole number from 0 to 9223372036854775807"))
+    }
+}
+
+/// An action of the audit log, or a noun.
+#[derive(Debug, Clone)]
+pub struct ActionName(pub String);
+
+impl FromStr for ActionName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let word = |word: &str| (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let good = match text.split_once(':') {
+            None => word(text),
+            Some((noun, verb)) => word(noun) && word(verb),
+        };
+        if good { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+/// The id of any kind of thing.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyId(pub uuid::Uuid);
+
+impl FromStr for AnyId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }

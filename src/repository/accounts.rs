@@ -47,11 +47,9 @@ impl Repository {
                 .await
             })
             .await?;
-        Ok(row.map(|row| LoginAccount {
-            id: row.id.into(),
-            email: row.email,
-            password: row.password.map(PasswordHash::from_stored),
-        }))
+        let Some(row) = row else { return Ok(None) };
+        let password = row.password.as_deref().map(PasswordHash::parse).transpose()?;
+        Ok(Some(LoginAccount { id: row.id.into(), email: row.email, password }))
     }
 
     /// The caller's account.
@@ -107,7 +105,7 @@ impl Repository {
         let row = sqlx::query!("SELECT email, password_hash FROM users WHERE id = $1", grant.user().uuid())
             .fetch_one(&self.pool)
             .await?;
-        let password = row.password_hash.map(PasswordHash::from_stored);
+        let password = row.password_hash.as_deref().map(PasswordHash::parse).transpose()?;
         Ok(LoginAccount { id: grant.user(), email: row.email, password })
     }
 

@@ -2,6 +2,7 @@
 
 use sqlx::error::DatabaseError;
 
+use crate::authentication::AuthenticationError;
 use crate::domain::Refusal;
 use crate::vault::VaultError;
 
@@ -20,6 +21,9 @@ pub enum Error {
     /// The vault could not seal or open; the text holds no secret.
     #[error("the vault: {0}")]
     Vault(#[from] VaultError),
+    /// What is stored is not what this service writes.
+    #[error("stored: {0}")]
+    Stored(#[from] AuthenticationError),
     /// A fault of ours.
     #[error("the database: {0}")]
     Database(#[source] sqlx::Error),

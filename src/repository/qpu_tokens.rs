@@ -7,7 +7,7 @@ use super::{Repository, Result};
 use crate::authorization::action::token_verb::{Create, Delete, Read, Rotate, Update};
 use crate::authorization::{Grant, TokenAction};
 use crate::domain::{
-    OrganizationId, Page, PageRequest, ProviderName, QpuToken, QpuTokenId, Refusal, Timestamp, TokenName, TokenOwner,
+    OrganizationId, Page, PageRequest, ProviderName, Providers, QpuToken, QpuTokenId, Refusal, Timestamp, TokenName, TokenOwner,
     UserId,
 };
 use crate::vault::{Binding, Credential, SealedCredential, SealedField, WrappedKey};
@@ -224,18 +224,18 @@ impl Repository {
     }
 
     /// Replaces the credential by a new version. The old version's data key is destroyed with it.
-    /// `accept` checks the fields against the provider, which the caller of this method does not know yet.
+    /// The fields must be the ones of the token's provider.
     pub async fn rotate_token<A: TokenAction<Rotate>>(
         &self,
         grant: &Grant<A>,
         id: QpuTokenId,
         credential: Credential,
-        accept: impl FnOnce(&ProviderName, &Credential) -> Result<(), Refusal>,
+        providers: &Providers,
         precondition: Precondition,
     ) -> Result<QpuToken> {
         let mut change = self.change(grant).await?;
         let before = lock(&mut change, grant.token_owner(), id, precondition).await?;
-        accept(&before.provider, &credential)?;
+        providers.accept(&before.provider, credential.names())?;
         let secret_version = before.secret_version + 1;
         let binding =
             Binding { owner: grant.token_owner(), token: id, secret_version, provider: before.provider };

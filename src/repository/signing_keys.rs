@@ -17,11 +17,12 @@ impl Repository {
             .fetch_all(&mut *transaction)
             .await?;
         if stored.is_empty() {
-            let key = SigningKey::generate();
-            let sealed = self.vault.seal_bytes(Purpose::AccessTokenKey, key.id(), key.to_secret()).await?;
+            let key = SigningKey::generate()?;
+            let id = key.verifying_key().kid().to_owned();
+            let sealed = self.vault.seal_bytes(Purpose::AccessTokenKey, &id, key.to_bytes().to_vec().into()).await?;
             sqlx::query!(
                 "INSERT INTO signing_keys (id, sealed, created_at) VALUES ($1, $2, $3)",
-                key.id(),
+                id,
                 sealed.to_bytes(),
                 self.now(),
             )
@@ -35,7 +36,7 @@ impl Repository {
         for row in stored {
             let sealed = SealedBytes::from_bytes(&row.sealed)?;
             let bytes = self.vault.open_bytes(Purpose::AccessTokenKey, &row.id, &sealed).await?;
-            keys.push(SigningKey::from_bytes(&bytes).ok_or(crate::vault::VaultError::DoesNotOpen)?);
+            keys.push(SigningKey::from_bytes(&bytes)?);
         }
         Ok(keys)
     }

@@ -86,8 +86,8 @@ impl Repository {
                          JOIN users u ON u.id = x.user_id AND u.status = 'active'
                          LEFT JOIN LATERAL standing(u.id, CASE WHEN $4 THEN u.home_organization_id ELSE $3 END) s ON true
                         WHERE x.id = $1 AND x.user_id = $2 AND x.expires_at > $5"#,
-                    claims.session.uuid(),
-                    claims.user.uuid(),
+                    claims.session().uuid(),
+                    claims.user().uuid(),
                     asked.organization(),
                     asked.is_home(),
                     self.now(),
@@ -97,7 +97,7 @@ impl Repository {
             })
             .await?
             .ok_or(Refusal::Unauthenticated("the session has ended"))?;
-        Ok(found.standing(Authenticator::Session(claims.session)))
+        Ok(found.standing(Authenticator::Session(claims.session())))
     }
 
     async fn standing_of_key(&self, id: ApiKeyId, digest: &ApiKeyDigest, asked: Asked) -> Result<Standing> {
@@ -127,7 +127,7 @@ impl Repository {
             })
             .await?
             .ok_or_else(|| refused.clone())?;
-        if !digest.matches(&row.digest) {
+        if !digest.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?) {
             return Err(refused.into());
         }
         if row.last_used_at.is_none_or(|last| now - last > LAST_USE_RESOLUTION) {

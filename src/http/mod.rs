@@ -1,0 +1,24 @@
+//! HTTP: three faces on the same operations. Routes and their gates, shapes on the wire, errors; nothing is decided here
+//! and nothing is kept here.
+
+mod credential;
+mod document;
+mod etag;
+pub mod gate;
+mod health;
+mod input;
+mod login;
+mod origin;
+mod page;
+mod path;
+mod problem;
+mod router;
+pub mod routing;
+mod state;
+mod v1;
+mod value;
+
+pub use document::document;
+pub use health::metrics_router;
+pub use router::router;
+pub use state::{AppState, LoginLimits, Settings};

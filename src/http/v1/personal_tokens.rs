@@ -1,0 +1,185 @@
+//! The caller's own QPU tokens: the same shape as an organization's, without inheritance.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use deserr::Deserr;
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::qpu_tokens::{RotateQpuToken, new_token};
+use crate::authorization::Grant;
+use crate::authorization::action::personal_tokens::{Create, Delete, List, Read, Rotate, Update};
+use crate::domain::{Page, ProviderName, QpuToken, QpuTokenId, TokenName};
+use crate::http::etag::{Created, IfMatch, Tagged};
+use crate::http::input::{Body, Query, Violations};
+use crate::http::page::{self, Cursor, Limit};
+use crate::http::path::Path;
+use crate::http::problem::Result;
+use crate::http::routing::{Api, route};
+use crate::http::state::AppState;
+use crate::http::value::{Change, CredentialFields, Flag, Moment, Optional};
+use crate::repository::{TokenChange, TokenFilter};
+
+pub fn routes(api: Api) -> Api {
+    api.route(route!(list_my_qpu_tokens))
+        .route(route!(create_my_qpu_token))
+        .route(route!(get_my_qpu_token))
+        .route(route!(update_my_qpu_token))
+        .route(route!(rotate_my_qpu_token))
+        .route(route!(delete_my_qpu_token))
+}
+
+/// Which tokens.
+#[derive(Deserr, IntoParams)]
+#[deserr(error = Violations, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only this provider's.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, pattern = "^[a-z][a-z0-9_-]{0,31}$")]
+    provider: Option<ProviderName>,
+    /// Only the one of this name.
+    #[deserr(default)]
+    #[param(value_type = Option<String>, min_length = 1, max_length = 200)]
+    name: Option<TokenName>,
+    /// At most so many items.
+    #[deserr(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// The `next_cursor` of the page before.
+    #[deserr(default)]
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+/// List the own QPU tokens
+#[utoipa::path(get, path = "/v1/me/qpu-tokens", tag = "qpu-tokens", params(ListQuery),
+    responses((status = 200, description = "a page of tokens", body = Page<QpuToken>)))]
+async fn list_my_qpu_tokens(
+    grant: Grant<List>,
+    State(state): State<AppState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<QpuToken>>> {
+    let filter = TokenFilter { provider: query.provider, name: query.name, with_inherited: false };
+    Ok(Json(state.repository.tokens(&grant, &filter, page::request(query.limit, query.cursor)).await?))
+}
+
+/// A personal token to be stored.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = Violations, deny_unknown_fields)]
+struct CreateMyQpuToken {
+    /// Unique among the own tokens.
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
+    name: TokenName,
+    /// The hardware provider; see `GET /v1/providers`.
+    #[schema(value_type = String, pattern = "^[a-z][a-z0-9_-]{0,31}$")]
+    provider: ProviderName,
+    /// The provider's credential, field by field. It can be used and replaced, never read.
+    #[schema(value_type = BTreeMap<String, String>)]
+    credential: CredentialFields,
+    /// When it stops being usable; never, if left out.
+    #[deserr(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    expires_at: Option<Moment>,
+}
+
+/// Store a QPU token of one's own
+#[utoipa::path(post, path = "/v1/me/qpu-tokens", tag = "qpu-tokens", request_body = CreateMyQpuToken,
+    responses((status = 201, description = "the token's metadata", body = QpuToken)))]
+async fn create_my_qpu_token(
+    grant: Grant<Create>,
+    State(state): State<AppState>,
+    Body(body): Body<CreateMyQpuToken>,
+) -> Result<Created<QpuToken>> {
+    let new = new_token(&state.settings.providers, body.name, body.provider, body.credential, false, body.expires_at)?;
+    let token = state.repository.create_token(&grant, new).await?;
+    let location = format!("/v1/me/qpu-tokens/{}", token.id);
+    Ok(Created { location, version: token.version, body: token })
+}
+
+/// View an own QPU token's metadata
+#[utoipa::path(get, path = "/v1/me/qpu-tokens/{token}", tag = "qpu-tokens",
+    params(("token" = Uuid, Path, description = "the token's id")),
+    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+async fn get_my_qpu_token(
+    grant: Grant<Read>,
+    State(state): State<AppState>,
+    Path(id): Path<QpuTokenId>,
+) -> Result<Tagged<QpuToken>> {
+    Ok(Tagged(state.repository.token(&grant, id).await?))
+}
+
+/// What can be changed of an own token's metadata.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = Violations, deny_unknown_fields)]
+struct UpdateMyQpuToken {
+    /// A new name.
+    #[deserr(default)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    name: Optional<TokenName>,
+    /// Whether it can be used at all.
+    #[deserr(default)]
+    #[schema(value_type = bool, required = false)]
+    enabled: Optional<Flag>,
+    /// A new expiry; `null` lifts it.
+    #[deserr(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    expires_at: Change<Moment>,
+}
+
+/// Change an own QPU token's metadata
+#[utoipa::path(patch, path = "/v1/me/qpu-tokens/{token}", tag = "qpu-tokens",
+    params(("token" = Uuid, Path, description = "the token's id")), request_body = UpdateMyQpuToken,
+    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+async fn update_my_qpu_token(
+    grant: Grant<Update>,
+    State(state): State<AppState>,
+    Path(id): Path<QpuTokenId>,
+    IfMatch(precondition): IfMatch,
+    Body(body): Body<UpdateMyQpuToken>,
+) -> Result<Tagged<QpuToken>> {
+    let wanted = TokenChange {
+        name: body.name.0,
+        inherited: None,
+        enabled: body.enabled.0.map(|flag| flag.0),
+        expires_at: body.expires_at.into(),
+    };
+    Ok(Tagged(state.repository.update_token(&grant, id, &wanted, precondition).await?))
+}
+
+/// Replace an own QPU token's credential
+///
+/// Makes a new secret version. The old one is destroyed.
+#[utoipa::path(put, path = "/v1/me/qpu-tokens/{token}/credential", tag = "qpu-tokens",
+    params(("token" = Uuid, Path, description = "the token's id")), request_body = RotateQpuToken,
+    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+async fn rotate_my_qpu_token(
+    grant: Grant<Rotate>,
+    State(state): State<AppState>,
+    Path(id): Path<QpuTokenId>,
+    IfMatch(precondition): IfMatch,
+    Body(body): Body<RotateQpuToken>,
+) -> Result<Tagged<QpuToken>> {
+    let providers = &state.settings.providers;
+    let credential = body.credential.0;
+    Ok(Tagged(state.repository.rotate_token(&grant, id, credential, providers, precondition).await?))
+}
+
+/// Delete an own QPU token
+///
+/// Its data keys are destroyed with it.
+#[utoipa::path(delete, path = "/v1/me/qpu-tokens/{token}", tag = "qpu-tokens",
+    params(("token" = Uuid, Path, description = "the token's id")),
+    responses((status = 204, description = "the token is gone")))]
+async fn delete_my_qpu_token(
+    grant: Grant<Delete>,
+    State(state): State<AppState>,
+    Path(id): Path<QpuTokenId>,
+    IfMatch(precondition): IfMatch,
+) -> Result<StatusCode> {
+    state.repository.delete_token(&grant, id, precondition).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
