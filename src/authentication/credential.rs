@@ -4,6 +4,7 @@ use super::{AccessClaims, AccessTokens, ApiKey, ApiKeyDigest, AuthenticationErro
 use crate::domain::{ApiKeyId, Timestamp};
 
 /// A presented credential, checked as far as that goes without a database.
+#[derive(Clone, Copy)]
 pub enum Presented {
     /// A session speaks. Whether it has ended since, the database knows.
     AccessToken(AccessClaims),
