@@ -33,7 +33,7 @@ mod grant;
 mod policy;
 mod standing;
 
-pub use action::{Action, TokenAction, KeyNeed, Permission, Rule};
+pub use action::{Action, KeyNeed, Permission, Rule, TokenAction};
 pub use grant::{Actor, CommandLine, Console, Grant, Holder, InOrganization, Origin, Own, Place, TokenPlace, Verified};
 pub use policy::{decide, may};
 pub use standing::{Authenticator, Relation, Standing};

@@ -39,7 +39,8 @@ pub struct Providers(BTreeMap<ProviderName, Provider>);
 
 /// Title, unit and credential forms (required, optional) of the providers that are always there.
 /// The forms are what the Luna SDKs send; `aws` takes a single `token` too, because their wire has no other field.
-type BuiltIn = (&'static str, &'static str, &'static str, &'static [(&'static [&'static str], &'static [&'static str])]);
+type BuiltIn =
+    (&'static str, &'static str, &'static str, &'static [(&'static [&'static str], &'static [&'static str])]);
 
 const BUILT_IN: &[BuiltIn] = &[
     ("dwave", "D-Wave", "nanoseconds of QPU access time", &[(&["token"], &[])]),

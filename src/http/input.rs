@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, ValuePointerRef};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use super::problem::{Problem, Result, Violation};
@@ -18,12 +18,12 @@ pub struct Body<T>(pub T);
 impl<T: Deserr<Violations>> FromRequest<AppState> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         if !is_json(request.headers()) {
             let detail = "the body must be application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        read_json(&bytes(request).await?).and_then(parse).map(Self)
+        read_json(&bytes(request, state.settings.body_limit).await?).and_then(parse).map(Self)
     }
 }
 
@@ -38,29 +38,16 @@ impl<T: Deserr<Violations>> FromRequestParts<AppState> for Query<T> {
     }
 }
 
-/// Reads a whole body; its size is bounded by a layer of the router.
-pub async fn bytes(request: Request) -> Result<Vec<u8>> {
-    match request.into_body().collect().await {
+/// Reads a whole body of at most `limit` bytes.
+pub async fn bytes(request: Request, limit: usize) -> Result<Vec<u8>> {
+    match Limited::new(request.into_body(), limit).collect().await {
         Ok(body) => Ok(body.to_bytes().to_vec()),
-        Err(error) if is_too_large(&error) => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body is larger than {limit} bytes");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))
+        }
         Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early")),
     }
-}
-
-/// The answer to a body over the limit.
-pub fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than this service takes")
-}
-
-fn is_too_large(error: &axum::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }
 
 /// Any JSON document, or 400.

@@ -2,6 +2,7 @@
 //! and nothing is kept here.
 
 mod credential;
+mod docs;
 mod document;
 mod etag;
 pub mod gate;

@@ -88,7 +88,8 @@ impl Problem {
 
     /// What happened, and what is wrong with each offending member, in one line.
     pub fn summary(&self) -> String {
-        let each = self.errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
+        let each =
+            self.errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
         let each: Vec<String> = each.collect();
         if each.is_empty() { self.detail.clone() } else { each.join("; ") }
     }

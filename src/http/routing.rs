@@ -37,13 +37,18 @@ impl GatedRoute {
 /// A set of routes and their documentation.
 pub struct Api {
     router: OpenApiRouter<AppState>,
-    state: AppState,
+    state: Option<AppState>,
 }
 
 impl Api {
     /// No routes yet.
     pub fn new(document: OpenApi, state: AppState) -> Self {
-        Self { router: OpenApiRouter::with_openapi(document), state }
+        Self { router: OpenApiRouter::with_openapi(document), state: Some(state) }
+    }
+
+    /// For the documentation alone: routes that are never served.
+    pub fn documented_only(document: OpenApi) -> Self {
+        Self { router: OpenApiRouter::with_openapi(document), state: None }
     }
 
     /// Adds a route. Unless it is public, a layer in front of its gate turns away whoever presents no credential.
@@ -51,9 +56,9 @@ impl Api {
     pub fn route(self, route: GatedRoute) -> Self {
         let (schemas, paths, methods) = route.documented;
         let permission = route.guarded.permission;
-        let methods: MethodRouter<AppState> = match permission {
-            None => methods,
-            Some(_) => methods.route_layer(from_fn_with_state(self.state.clone(), credential::require)),
+        let methods: MethodRouter<AppState> = match (permission, &self.state) {
+            (Some(_), Some(state)) => methods.route_layer(from_fn_with_state(state.clone(), credential::require)),
+            _ => methods,
         };
         let paths = describe(paths, permission);
         Self { router: self.router.routes((schemas, paths, methods)), ..self }
@@ -73,7 +78,9 @@ fn describe(mut paths: Paths, permission: Option<&'static str>) -> Paths {
             operation.extensions.get_or_insert_default().insert("x-permission".to_owned(), name.into());
             operation.security = Some(match permission {
                 None => vec![SecurityRequirement::default()],
-                Some(_) => ["access_token", "api_key"].map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES)).to_vec(),
+                Some(_) => {
+                    ["access_token", "api_key"].map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES)).to_vec()
+                }
             });
             for (status, description) in PROBLEMS {
                 let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();

@@ -194,7 +194,9 @@ impl Deserr<Violations> for Amount {
             Value::Integer(amount) => i64::try_from(amount).ok(),
             _ => None,
         };
-        amount.map(Self).ok_or_else(|| Violations::one(location, "must be a whole number from 0 to 9223372036854775807"))
+        amount
+            .map(Self)
+            .ok_or_else(|| Violations::one(location, "must be a whole number from 0 to 9223372036854775807"))
     }
 }
 
@@ -206,7 +208,8 @@ impl FromStr for ActionName {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let word = |word: &str| (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let word =
+            |word: &str| (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         let good = match text.split_once(':') {
             None => word(text),
             Some((noun, verb)) => word(noun) && word(verb),

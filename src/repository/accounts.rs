@@ -37,14 +37,13 @@ impl Repository {
     /// The account of this address, for a log-in.
     pub async fn login_account(&self, email: &EmailAddress) -> Result<Option<LoginAccount>> {
         let row = self
-            .again_if_disconnected(async || {
+            .again_if_disconnected(|| {
                 sqlx::query!(
                     "SELECT id, email, CASE WHEN status = 'active' THEN password_hash END AS password
                        FROM users WHERE email_key = $1",
                     email.key()
                 )
                 .fetch_optional(&self.pool)
-                .await
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -172,7 +171,9 @@ async fn account(connection: impl sqlx::PgExecutor<'_>, user: UserId) -> Result<
             created_at: row.created_at,
             version: row.version,
         });
-        if let (Some(organization_id), Some(name), Some(status)) = (row.organization_id, row.name, row.membership_status) {
+        if let (Some(organization_id), Some(name), Some(status)) =
+            (row.organization_id, row.name, row.membership_status)
+        {
             // Above an organization that one is only invited to, nothing is shown.
             let path = row.path.map(|Json(path)| path).unwrap_or_default();
             let path = match status {
@@ -211,13 +212,9 @@ pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId) -> R
         return Ok(());
     }
     let status = if left.invited { UserStatus::Invited } else { UserStatus::Disabled };
-    sqlx::query!(
-        "UPDATE users SET status = $2, password_hash = NULL WHERE id = $1",
-        user.uuid(),
-        status.as_str(),
-    )
-    .execute(&mut **change)
-    .await?;
+    sqlx::query!("UPDATE users SET status = $2, password_hash = NULL WHERE id = $1", user.uuid(), status.as_str(),)
+        .execute(&mut **change)
+        .await?;
     sqlx::query!("DELETE FROM qpu_tokens WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
     sqlx::query!("DELETE FROM familiar_addresses WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
     end_credentials(change, user).await

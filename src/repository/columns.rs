@@ -43,7 +43,7 @@ macro_rules! words {
 
         impl PgHasArrayType for $word {
             fn array_type_info() -> PgTypeInfo {
-                <str as PgHasArrayType>::array_type_info()
+                <&str as PgHasArrayType>::array_type_info()
             }
         }
 

@@ -37,7 +37,7 @@ impl Repository {
         let (buckets, allowed): (Vec<_>, Vec<_>) = ordered.into_iter().unzip();
         let now = self.now();
         let counted = self
-            .again_if_disconnected(async || {
+            .again_if_disconnected(|| {
                 sqlx::query!(
                     "INSERT INTO login_attempts AS a (bucket, failures, window_ends_at)
                      SELECT bucket, 1, $2 FROM unnest($1::bytea[]) WITH ORDINALITY AS wanted (bucket, position)
@@ -51,7 +51,6 @@ impl Repository {
                     now,
                 )
                 .fetch_all(&self.pool)
-                .await
             })
             .await?;
         let reached = counted.iter().filter(|row| {

@@ -4,7 +4,9 @@ use super::change::{Precondition, Target};
 use super::{Repository, Result};
 use crate::authentication::PasswordHash;
 use crate::authorization::Grant;
-use crate::authorization::action::organizations::{Adopt, Bootstrap as MayBootstrap, Create, Delete, List, Read, Release, Update};
+use crate::authorization::action::organizations::{
+    Adopt, Bootstrap as MayBootstrap, Create, Delete, List, Read, Release, Update,
+};
 use crate::domain::{
     EmailAddress, Organization, OrganizationId, OrganizationName, Page, PageRequest, PersonName, Refusal, UserId,
 };
@@ -12,7 +14,7 @@ use crate::domain::{
 const NO_ORGANIZATION: Refusal = Refusal::NotFound("organization");
 
 /// What can be changed of an organization.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct OrganizationChange {
     /// A new name.
     pub name: Option<OrganizationName>,
@@ -167,9 +169,10 @@ impl Repository {
         precondition.check(row.version)?;
         let parent = row.parent_id.ok_or(Refusal::RootIsFixed)?;
         // The lock above keeps new children out: theirs is a foreign key to the locked row.
-        let children = sqlx::query_scalar!("SELECT name FROM organizations WHERE parent_id = $1 ORDER BY name", id.uuid())
-            .fetch_all(&mut *change)
-            .await?;
+        let children =
+            sqlx::query_scalar!("SELECT name FROM organizations WHERE parent_id = $1 ORDER BY name", id.uuid())
+                .fetch_all(&mut *change)
+                .await?;
         if !children.is_empty() {
             return Err(Refusal::HasChildren(children.join(", ")).into());
         }

@@ -7,8 +7,8 @@ use super::{Repository, Result};
 use crate::authorization::action::token_verb::{Create, Delete, Read, Rotate, Update};
 use crate::authorization::{Grant, TokenAction};
 use crate::domain::{
-    OrganizationId, Page, PageRequest, ProviderName, Providers, QpuToken, QpuTokenId, Refusal, Timestamp, TokenName, TokenOwner,
-    UserId,
+    OrganizationId, Page, PageRequest, ProviderName, Providers, QpuToken, QpuTokenId, Refusal, Timestamp, TokenName,
+    TokenOwner, UserId,
 };
 use crate::vault::{Binding, Credential, SealedCredential, SealedField, WrappedKey};
 
@@ -237,8 +237,7 @@ impl Repository {
         let before = lock(&mut change, grant.token_owner(), id, precondition).await?;
         providers.accept(&before.provider, credential.names())?;
         let secret_version = before.secret_version + 1;
-        let binding =
-            Binding { owner: grant.token_owner(), token: id, secret_version, provider: before.provider };
+        let binding = Binding { owner: grant.token_owner(), token: id, secret_version, provider: before.provider };
         let sealed = self.vault.seal(&binding, credential).await?;
         sqlx::query!("DELETE FROM qpu_token_secrets WHERE qpu_token_id = $1", id.uuid()).execute(&mut *change).await?;
         insert_secret(&mut change, id, secret_version, &sealed).await?;

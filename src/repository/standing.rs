@@ -76,7 +76,7 @@ impl Repository {
 
     async fn standing_of_session(&self, claims: &AccessClaims, asked: Asked) -> Result<Standing> {
         let found = self
-            .again_if_disconnected(async || {
+            .again_if_disconnected(|| {
                 sqlx::query_as!(
                     Found,
                     r#"SELECT u.id AS user_id, u.email, u.home_organization_id AS "home: OrganizationId",
@@ -93,8 +93,7 @@ impl Repository {
                     self.now(),
                 )
                 .fetch_optional(&self.pool)
-                .await
-            })
+                })
             .await?
             .ok_or(Refusal::Unauthenticated("the session has ended"))?;
         Ok(found.standing(Authenticator::Session(claims.session())))
@@ -104,7 +103,7 @@ impl Repository {
         let refused = Refusal::Unauthenticated("the API key is unknown, ended or expired");
         let now = self.now();
         let row = self
-            .again_if_disconnected(async || {
+            .again_if_disconnected(|| {
                 sqlx::query!(
                     r#"SELECT u.id AS user_id, u.email, u.home_organization_id AS "home: OrganizationId",
                               s.organization_id AS "organization_id: OrganizationId", s.member, s.below,
@@ -123,7 +122,6 @@ impl Repository {
                     now,
                 )
                 .fetch_optional(&self.pool)
-                .await
             })
             .await?
             .ok_or_else(|| refused.clone())?;
@@ -152,7 +150,10 @@ impl Repository {
     }
 
     /// Reads again if the pool handed out connections that had died; see [`Repository::begin`].
-    pub(super) async fn again_if_disconnected<T>(&self, read: impl AsyncFn() -> sqlx::Result<T>) -> Result<T> {
+    pub(super) async fn again_if_disconnected<T, F>(&self, read: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = sqlx::Result<T>>,
+    {
         let mut tries = self.pool.size();
         loop {
             match read().await {

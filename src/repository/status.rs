@@ -40,21 +40,19 @@ impl Repository {
     pub async fn schema_is_current(&self) -> Result<bool> {
         let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
         let applied = self
-            .again_if_disconnected(async || {
+            .again_if_disconnected(|| {
                 sqlx::query_scalar!(
                     r#"SELECT count(*) AS "count!" FROM information_schema.tables WHERE table_name = '_sqlx_migrations'"#
                 )
                 .fetch_one(&self.pool)
-                .await
-            })
+                })
             .await?;
         if applied == 0 {
             return Ok(false);
         }
         // Not checked at build time: the table is the migrator's own.
-        let version: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-            .fetch_one(&self.pool)
-            .await?;
+        let version: Option<i64> =
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&self.pool).await?;
         Ok(version.is_some_and(|version| version >= newest))
     }
 }

@@ -51,8 +51,10 @@ impl Repository {
     pub async fn users(&self, grant: &Grant<List>, filter: &UserFilter, page: PageRequest) -> Result<Page<User>> {
         let users = sqlx::query_as!(
             User,
-            r#"SELECT id, email, given_name, family_name, status AS "status: UserStatus", roles AS "roles!: Vec<Role>",
-                      organization_id, created_at, joined_at, version
+            r#"SELECT id AS "id!", email AS "email!", given_name AS "given_name!", family_name AS "family_name!",
+                      status AS "status!: UserStatus", roles AS "roles!: Vec<Role>",
+                      organization_id AS "organization_id!", created_at AS "created_at!", joined_at,
+                      version AS "version!"
                  FROM directory
                 WHERE organization_id = $1 AND id > $2
                   AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR $4 = ANY (roles))
@@ -190,8 +192,9 @@ pub(super) async fn find<'c>(
 ) -> Result<User> {
     let user = sqlx::query_as!(
         User,
-        r#"SELECT id, email, given_name, family_name, status AS "status: UserStatus", roles AS "roles!: Vec<Role>",
-                  organization_id, created_at, joined_at, version
+        r#"SELECT id AS "id!", email AS "email!", given_name AS "given_name!", family_name AS "family_name!",
+                  status AS "status!: UserStatus", roles AS "roles!: Vec<Role>",
+                  organization_id AS "organization_id!", created_at AS "created_at!", joined_at, version AS "version!"
              FROM directory WHERE organization_id = $1 AND (id = $2 OR email_key = $3)"#,
         organization.uuid(),
         user.id().map(UserId::uuid),

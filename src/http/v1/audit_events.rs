@@ -2,10 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
 use utoipa::IntoParams;
-use uuid::Uuid;
 
 use crate::authorization::Grant;
 use crate::authorization::action::audit_events::List;

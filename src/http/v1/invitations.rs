@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::authentication::{InvitationToken, NewPassword, Password};
 use crate::authorization::Grant;

@@ -1,6 +1,5 @@
 //! The caller's own account.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use deserr::Deserr;

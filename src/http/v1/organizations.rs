@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use deserr::Deserr;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use crate::authorization::Grant;
 use crate::authorization::action::organizations::{Delete, List, Read, Update};

@@ -3,11 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
-use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::qpu_tokens::{RotateQpuToken, new_token};
 use crate::authorization::Grant;

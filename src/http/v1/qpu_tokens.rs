@@ -3,11 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
-use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use crate::authorization::Grant;
 use crate::authorization::action::qpu_tokens::{Create, Delete, List, Read, Rotate, Update};
@@ -107,7 +104,8 @@ async fn create_qpu_token(
     Body(body): Body<CreateQpuToken>,
 ) -> Result<Created<QpuToken>> {
     let inherited = body.inherited.0;
-    let new = new_token(&state.settings.providers, body.name, body.provider, body.credential, inherited, body.expires_at)?;
+    let new =
+        new_token(&state.settings.providers, body.name, body.provider, body.credential, inherited, body.expires_at)?;
     let token = state.repository.create_token(&grant, new).await?;
     let location = format!("/v1/organizations/{}/qpu-tokens/{}", grant.organization(), token.id);
     Ok(Created { location, version: token.version, body: token })

@@ -2,10 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::authorization::Grant;
 use crate::authorization::action::quotas::{Delete, Read, ReadUser, Write};

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::invitations::IssuedInvitation;
 use crate::authentication::InvitationToken;
@@ -158,8 +157,7 @@ async fn update_user(
     IfMatch(precondition): IfMatch,
     Body(body): Body<UpdateUser>,
 ) -> Result<Tagged<User>> {
-    let wanted =
-        UserChange { given_name: body.given_name.0, family_name: body.family_name.0, status: body.status.0 };
+    let wanted = UserChange { given_name: body.given_name.0, family_name: body.family_name.0, status: body.status.0 };
     Ok(Tagged(state.repository.update_user(&grant, &user, &wanted, precondition).await?))
 }
 
