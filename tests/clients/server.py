@@ -4,6 +4,7 @@ import faulthandler
 import json
 import os
 import secrets
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ class Server:
     def from_arguments(cls) -> "Server":
         """Reads the file named by the first argument or by `LUNA_FIRST_ADMIN`."""
         faulthandler.dump_traceback_later(PATIENCE, exit=True)
+        # An exception, unlike a signal, lets a suite end what it started.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by a signal"))
         path = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("LUNA_FIRST_ADMIN")
         if path is None:
             sys.exit(f"usage: {sys.argv[0]} path/to/first-admin.json")
