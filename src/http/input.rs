@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -40,12 +41,17 @@ impl<T: Deserr<Violations>> FromRequestParts<AppState> for Query<T> {
 
 /// Reads a whole body of at most `limit` bytes.
 pub async fn bytes(request: Request, limit: usize) -> Result<Vec<u8>> {
+    let too_large = || {
+        let detail = format!("the body is larger than {limit} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    };
+    // An announced length is refused before a byte is read.
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     match Limited::new(request.into_body(), limit).collect().await {
         Ok(body) => Ok(body.to_bytes().to_vec()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {limit} bytes");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early")),
     }
 }

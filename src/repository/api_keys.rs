@@ -1,21 +1,21 @@
 //! API keys: only their digests are kept.
 
-use super::change::Target;
+use super::change::{Change, Target};
 use super::{Repository, Result};
 use crate::authentication::ApiKeyDigest;
 use crate::authorization::Grant;
 use crate::authorization::action::api_keys::{Create, Delete, List};
-use crate::authorization::action::organizations::{Bootstrap, Read};
+use crate::authorization::action::organizations::Read;
 use crate::domain::{
     ApiKeyId, ApiKeySummary, KeyName, KeyScope, OrganizationId, Page, PageRequest, Refusal, Timestamp, UserId,
 };
 
 /// A key to be recorded.
-pub struct NewApiKey<'a> {
+pub struct NewApiKey {
     /// Its id, which is part of the key.
     pub id: ApiKeyId,
     /// Its digest.
-    pub digest: &'a ApiKeyDigest,
+    pub digest: ApiKeyDigest,
     /// What its owner calls it.
     pub name: KeyName,
     /// What it is good for at most.
@@ -44,48 +44,10 @@ impl Repository {
     }
 
     /// Records a key of the caller.
-    pub async fn create_api_key(&self, grant: &Grant<Create>, new: &NewApiKey<'_>) -> Result<ApiKeySummary> {
-        self.insert_api_key(grant, grant.user(), grant.home(), new).await
-    }
-
-    /// Records the first admin's first key.
-    pub async fn create_first_api_key(
-        &self,
-        grant: &Grant<Bootstrap>,
-        user: UserId,
-        organization: OrganizationId,
-        new: &NewApiKey<'_>,
-    ) -> Result<ApiKeySummary> {
-        self.insert_api_key(grant, user, Some(organization), new).await
-    }
-
-    async fn insert_api_key<A: crate::authorization::Action>(
-        &self,
-        grant: &Grant<A>,
-        user: UserId,
-        home: Option<OrganizationId>,
-        new: &NewApiKey<'_>,
-    ) -> Result<ApiKeySummary> {
+    pub async fn create_api_key(&self, grant: &Grant<Create>, new: &NewApiKey) -> Result<ApiKeySummary> {
         let mut change = self.change(grant).await?;
-        let now = change.now;
-        let key = sqlx::query_as!(
-            ApiKeySummary,
-            r#"INSERT INTO api_keys (id, user_id, organization_id, name, scope, digest, created_at, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            RETURNING id, name, scope AS "scope: KeyScope", organization_id AS "organization_id: OrganizationId",
-                      created_at, expires_at, last_used_at"#,
-            new.id.uuid(),
-            user.uuid(),
-            new.organization.as_ref().map(|bound| bound.organization().uuid()),
-            new.name.as_str(),
-            new.scope.as_str(),
-            new.digest.as_bytes(),
-            now,
-            new.expires_at,
-        )
-        .fetch_one(&mut *change)
-        .await?;
-        let target = Target::new(home, "api-key", new.id.uuid()).with("scope", new.scope.as_str());
+        let key = insert(&mut change, grant.user(), new).await?;
+        let target = Target::new(grant.home(), "api-key", new.id.uuid()).with("scope", new.scope.as_str());
         change.commit(target.with("name", new.name.as_str())).await?;
         Ok(key)
     }
@@ -102,4 +64,24 @@ impl Repository {
         }
         change.commit(Target::new(grant.home(), "api-key", id.uuid())).await
     }
+}
+
+pub(super) async fn insert(change: &mut Change, user: UserId, new: &NewApiKey) -> Result<ApiKeySummary> {
+    let now = change.now;
+    let key = sqlx::query_as!(
+        ApiKeySummary,
+        r#"INSERT INTO api_keys (id, user_id, organization_id, name, scope, digest, created_at, expires_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        RETURNING id, name, scope AS "scope: KeyScope", organization_id AS "organization_id: OrganizationId",
+                  created_at, expires_at, last_used_at"#,
+        new.id.uuid(),
+        user.uuid(),
+        new.organization.as_ref().map(|bound| bound.organization().uuid()),
+        new.name.as_str(),
+        new.scope.as_str(),
+        new.digest.as_bytes(),
+        now,
+        new.expires_at,
+    );
+    Ok(key.fetch_one(&mut **change).await?)
 }

@@ -1,7 +1,7 @@
 //! The tree.
 
 use super::change::{Precondition, Target};
-use super::{Repository, Result};
+use super::{NewApiKey, Repository, Result};
 use crate::authentication::PasswordHash;
 use crate::authorization::Grant;
 use crate::authorization::action::organizations::{
@@ -34,6 +34,8 @@ pub struct Bootstrap {
     pub family_name: PersonName,
     /// The admin's password, hashed.
     pub password: PasswordHash,
+    /// The admin's first API key.
+    pub api_key: NewApiKey,
 }
 
 impl Repository {
@@ -213,6 +215,7 @@ impl Repository {
         .execute(&mut *change)
         .await?;
         join_as_admin(&mut change, organization.id, user, now).await?;
+        super::api_keys::insert(&mut change, user, &first.api_key).await?;
         let target = Target::new(organization.id, "organization", organization.id.uuid())
             .with("name", first.organization.as_str())
             .with("admin", user.to_string());
@@ -220,10 +223,11 @@ impl Repository {
         Ok((organization, user))
     }
 
-    /// Whether bootstrap has been done.
-    pub async fn has_root(&self) -> Result<bool> {
-        let root = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM organizations) AS "exists!""#);
-        Ok(root.fetch_one(&self.pool).await?)
+    /// The root of the tree, once bootstrap has been done.
+    pub async fn root(&self) -> Result<Option<OrganizationId>> {
+        let root =
+            sqlx::query_scalar!(r#"SELECT id AS "id: OrganizationId" FROM organizations WHERE parent_id IS NULL"#);
+        Ok(root.fetch_optional(&self.pool).await?)
     }
 }
 

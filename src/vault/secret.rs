@@ -67,7 +67,12 @@ fn check(value: &Secret) -> Result<(), &'static str> {
     if value.expose().is_empty() || value.expose().len() > Credential::MAX_VALUE {
         return Err("a field's value must be 1 to 16384 bytes long");
     }
-    std::str::from_utf8(value.expose()).map(drop).map_err(|_| "a field's value must be UTF-8 text")
+    let text = std::str::from_utf8(value.expose()).map_err(|_| "a field's value must be UTF-8 text")?;
+    // It ends in a request's header or form: a line break there would start another one.
+    if text.chars().any(char::is_control) {
+        return Err("a field's value must not contain control characters");
+    }
+    Ok(())
 }
 
 /// A credential in the clear. Exists only as a reference inside the closure given to [`super::Vault::open`].

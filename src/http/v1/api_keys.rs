@@ -83,9 +83,9 @@ async fn create_api_key(
         None => None,
     };
     let key = ApiKey::generate()?;
-    let digest = key.digest();
     let expires_at = body.expires_at.map(|moment| moment.0);
-    let new = NewApiKey { id: key.id(), digest: &digest, name: body.name, scope: body.scope, organization, expires_at };
+    let new =
+        NewApiKey { id: key.id(), digest: key.digest(), name: body.name, scope: body.scope, organization, expires_at };
     let summary = state.repository.create_api_key(&grant, &new).await?;
     Ok((StatusCode::CREATED, Json(CreatedApiKey { summary, api_key: key.into_text().to_string() })))
 }

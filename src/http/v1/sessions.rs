@@ -67,17 +67,16 @@ struct Tokens {
 /// Opens a session. Failed attempts are limited per account and address; an address from which the account was logged in
 /// to before is not affected by failures elsewhere.
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = Credentials,
-    responses((status = 201, description = "the session's tokens", body = Tokens)))]
+    responses((status = 200, description = "the session's tokens", body = Tokens)))]
 async fn create_session(
     _: Public,
     State(state): State<AppState>,
     origin::From(origin): origin::From,
     headers: HeaderMap,
     Body(credentials): Body<Credentials>,
-) -> Result<(StatusCode, Json<Tokens>)> {
+) -> Result<Json<Tokens>> {
     let login = login::log_in(&state, origin, &headers, &credentials.email, credentials.password).await?;
-    let tokens = tokens(&state, login.user, login.session, login.refresh)?;
-    Ok((StatusCode::CREATED, Json(tokens)))
+    tokens(&state, login.user, login.session, login.refresh).map(Json)
 }
 
 /// Go on with a session

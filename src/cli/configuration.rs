@@ -1,0 +1,260 @@
+//! The configuration: defaults, then a TOML file, then the environment. Every key is explained in `config.example.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{CredentialForm, FieldName, Provider, Providers};
+use crate::http::{LoginLimits, Settings};
+
+const PREFIX: &str = "LUNA_ORGANIZATIONS_";
+
+/// Everything that an operator decides.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// PostgreSQL; also `DATABASE_URL`.
+    pub database_url: Option<String>,
+    /// Connections to PostgreSQL, at most: 1–1000.
+    pub database_connections: u32,
+    /// The key ring's file.
+    pub key_ring: Option<PathBuf>,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Where `/metrics` listens.
+    pub metrics_listen: SocketAddr,
+    /// Where clients reach the service; `http://<listen>` by default.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed, as networks.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How logs look.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_filter: String,
+    /// Largest request body, in bytes: 1024 and up.
+    pub body_limit_bytes: usize,
+    /// Longest time that a request may take, in seconds: 1–600.
+    pub request_timeout_seconds: u64,
+    /// How long an access token counts, in seconds: 60–86400.
+    pub access_token_seconds: u32,
+    /// How long until a new log-in is needed, in days: 1–365.
+    pub session_days: i64,
+    /// How long an invitation can be accepted, in hours: 1–8760.
+    pub invitation_hours: i64,
+    /// Limits on failed log-ins.
+    pub login: LoginConfiguration,
+    /// Further hardware providers, by name.
+    pub providers: BTreeMap<String, ProviderConfiguration>,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Limits on failed log-ins in one window; each 1 and up.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfiguration {
+    /// Length of the window, in seconds.
+    pub window_seconds: i64,
+    /// From one address to one account.
+    pub failures_per_account_and_address: i32,
+    /// From one address, to whatever account.
+    pub failures_per_address: i32,
+    /// To one account, from addresses that it was never logged in to from.
+    pub failures_per_account: i32,
+}
+
+/// A hardware provider that is not built in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfiguration {
+    /// What people call it; its name by default.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Native unit of usage and quotas.
+    #[serde(default = "jobs")]
+    pub unit: String,
+    /// Accepted sets of credential fields; one field `token` by default.
+    #[serde(default = "single_token")]
+    pub credentials: Vec<CredentialForm>,
+}
+
+fn jobs() -> String {
+    "jobs".to_owned()
+}
+
+fn single_token() -> Vec<CredentialForm> {
+    vec![CredentialForm { required: vec!["token".to_owned()], optional: Vec::new() }]
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            database_url: None,
+            database_connections: 10,
+            key_ring: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            metrics_listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            log_format: LogFormat::Json,
+            log_filter: "info".to_owned(),
+            body_limit_bytes: 256 * 1024,
+            request_timeout_seconds: 20,
+            access_token_seconds: 900,
+            session_days: 30,
+            invitation_hours: 7 * 24,
+            login: LoginConfiguration {
+                window_seconds: 15 * 60,
+                failures_per_account_and_address: 10,
+                failures_per_address: 100,
+                failures_per_account: 100,
+            },
+            providers: BTreeMap::new(),
+        }
+    }
+}
+
+/// A key that is not as it should be: one line for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("configuration: {0}")]
+pub struct ConfigurationError(String);
+
+impl Configuration {
+    /// Defaults, the file, the environment (`LUNA_ORGANIZATIONS_…`, with `__` between a table and its key; and
+    /// `DATABASE_URL`), each over the one before.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigurationError> {
+        Self::load_over(Self::default(), file)
+    }
+
+    /// As [`Configuration::load`], with other defaults.
+    pub fn load_over(defaults: Self, file: Option<&Path>) -> Result<Self, ConfigurationError> {
+        let mut figment = Figment::from(Serialized::defaults(defaults));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment = figment.merge(Env::raw().only(&["DATABASE_URL"])).merge(Env::prefixed(PREFIX).split("__"));
+        let configuration: Self = figment.extract().map_err(explain)?;
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    /// The error for a key with a wrong value.
+    pub fn wrong(&self, key: &str, expected: &str) -> ConfigurationError {
+        ConfigurationError(format!("{} must be {expected}", name(key)))
+    }
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        let login = self.login;
+        let limits = [login.failures_per_account_and_address, login.failures_per_address, login.failures_per_account];
+        let rules = [
+            ("database_connections", (1..=1000).contains(&self.database_connections), "a number from 1 to 1000"),
+            ("body_limit_bytes", self.body_limit_bytes >= 1024, "a number of bytes, 1024 or more"),
+            ("request_timeout_seconds", (1..=600).contains(&self.request_timeout_seconds), "a number from 1 to 600"),
+            ("access_token_seconds", (60..=86_400).contains(&self.access_token_seconds), "a number from 60 to 86400"),
+            ("session_days", (1..=365).contains(&self.session_days), "a number from 1 to 365"),
+            ("invitation_hours", (1..=8760).contains(&self.invitation_hours), "a number from 1 to 8760"),
+            ("login.window_seconds", (1..=86_400).contains(&login.window_seconds), "a number from 1 to 86400"),
+            ("login.failures_…", limits.iter().all(|limit| *limit >= 1), "numbers of 1 or more"),
+            (
+                "public_url",
+                self.public_url.as_deref().is_none_or(is_base_url),
+                "an http or https URL such as https://organizations.example.org",
+            ),
+        ];
+        match rules.into_iter().find(|(_, holds, _)| !holds) {
+            Some((key, _, expected)) => Err(self.wrong(key, expected)),
+            None => Ok(()),
+        }
+    }
+
+    /// What requests need to know of it, once the API listens at `address`.
+    pub fn settings(&self, address: SocketAddr) -> Result<Settings, ConfigurationError> {
+        let public_url = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let login = self.login;
+        Ok(Settings {
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            providers: self.providers()?,
+            trusted_proxies: self.trusted_proxies.clone(),
+            body_limit: self.body_limit_bytes,
+            request_timeout: Duration::from_secs(self.request_timeout_seconds),
+            session_lifetime: TimeDelta::days(self.session_days),
+            invitation_lifetime: TimeDelta::hours(self.invitation_hours),
+            login_limits: LoginLimits {
+                window: TimeDelta::seconds(login.window_seconds),
+                per_pair: login.failures_per_account_and_address,
+                per_address: login.failures_per_address,
+                per_account: login.failures_per_account,
+            },
+        })
+    }
+
+    fn providers(&self) -> Result<Providers, ConfigurationError> {
+        let mut providers = Providers::default();
+        for (key, provider) in &self.providers {
+            let at = format!("providers.{key}");
+            let name = key.parse().map_err(|error| self.wrong(&at, &format!("named differently: a name {error}")))?;
+            let fields = || provider.credentials.iter().flat_map(|form| form.required.iter().chain(&form.optional));
+            if provider.credentials.iter().any(|form| form.required.is_empty()) || fields().next().is_none() {
+                return Err(self.wrong(&format!("{at}.credentials"), "forms with at least one required field each"));
+            }
+            if let Some(wrong) = fields().find(|field| field.parse::<FieldName>().is_err()) {
+                return Err(
+                    self.wrong(&format!("{at}.credentials"), &format!("field names such as api_key, not {wrong:?}"))
+                );
+            }
+            let title = provider.title.clone().unwrap_or_else(|| key.clone());
+            let (unit, credentials) = (provider.unit.clone(), provider.credentials.clone());
+            providers = providers.with(Provider { name, title, unit, credentials });
+        }
+        Ok(providers)
+    }
+}
+
+fn is_base_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    })
+}
+
+/// A key as the operator can set it.
+fn name(key: &str) -> String {
+    match key {
+        "database_url" => "DATABASE_URL (database_url in the file)".to_owned(),
+        _ => format!("{key} ({PREFIX}{})", key.to_uppercase().replace('.', "__")),
+    }
+}
+
+/// The first of figment's complaints, as one line with the key's name. Never the value: it may be a password.
+fn explain(error: figment::Error) -> ConfigurationError {
+    use figment::error::Kind;
+    let Some(first) = error.into_iter().next() else { return ConfigurationError("is not readable".to_owned()) };
+    let key = first.path.join(".");
+    ConfigurationError(match &first.kind {
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("{} must be {expected}", name(&key))
+        }
+        Kind::UnknownField(field, known) => {
+            let key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
+            format!("{} is no key; known are {}", name(&key), known.join(", "))
+        }
+        Kind::UnknownVariant(_, known) => format!("{} must be one of {}", name(&key), known.join(", ")),
+        Kind::MissingField(field) => format!("{} is missing", name(field)),
+        Kind::Message(_) if !key.is_empty() => format!("{} has a wrong value", name(&key)),
+        _ => first.to_string().replace('\n', " "),
+    })
+}

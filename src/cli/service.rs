@@ -1,0 +1,122 @@
+//! The wiring: from a configuration to a running service.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+use super::Failure;
+use super::configuration::Configuration;
+use crate::authentication::{AccessTokens, PasswordHasher};
+use crate::domain::Clock;
+use crate::http::{self, AppState};
+use crate::repository::Repository;
+use crate::server::Server;
+use crate::vault::{LocalKeyRing, Vault};
+
+/// Upper bounds of the buckets that request times are counted in, in seconds.
+const LATENCY_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// Access tokens are issued by this service for itself.
+const AUDIENCE: &str = "luna-organizations";
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database needs `migrate`.
+    #[error("the database's schema is not current; run: luna-organizations migrate")]
+    OldSchema,
+    /// The key ring is not the one that was used.
+    #[error("what is stored does not open under this key ring: {0}")]
+    WrongKeyRing(crate::repository::Error),
+    /// Somebody else has the address.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// A running service.
+pub struct Service {
+    server: Server,
+    repository: Repository,
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// Where `/metrics` listens.
+    pub metrics_address: SocketAddr,
+}
+
+/// The repository that a configuration names.
+pub fn repository(configuration: &Configuration) -> Result<Repository, Failure> {
+    let url = configuration.database_url.as_deref();
+    let url = url.ok_or_else(|| configuration.wrong("database_url", "the URL of a PostgreSQL database"))?;
+    let key_ring = configuration.key_ring.as_deref();
+    let key_ring = key_ring.ok_or_else(|| {
+        configuration.wrong("key_ring", "the path of a key ring; make one with: luna-organizations keys generate FILE")
+    })?;
+    let vault = Arc::new(Vault::new(Arc::new(LocalKeyRing::load(key_ring)?)));
+    let connected = Repository::connect(url, configuration.database_connections, Clock::default(), vault);
+    // The URL holds a password, so the driver's own words are not repeated.
+    Ok(connected
+        .map_err(|_| configuration.wrong("database_url", "a URL such as postgres://user:password@host/name"))?)
+}
+
+impl Service {
+    /// Starts to serve. Refuses a database with an old schema and a key ring that does not open what is stored.
+    pub async fn start(configuration: &Configuration, repository: Repository) -> Result<Self, Failure> {
+        if !repository.schema_is_current().await? {
+            return Err(ServiceError::OldSchema.into());
+        }
+        repository.stored_secrets_open().await.map_err(ServiceError::WrongKeyRing)?;
+        let (listener, address) = listen(configuration.listen).await?;
+        let (metrics_listener, metrics_address) = listen(configuration.metrics_listen).await?;
+        let state = state(configuration, repository.clone(), address).await?;
+        let mut server = Server::new();
+        server.serve(listener, http::router(state));
+        server.serve(metrics_listener, http::metrics_router(recorder()?));
+        tracing::info!(%address, metrics = %metrics_address, "serving");
+        Ok(Self { server, repository, address, metrics_address })
+    }
+
+    /// Lets running requests end and closes everything.
+    pub async fn stop(self) {
+        self.server.stop().await;
+        self.repository.close().await;
+    }
+}
+
+/// What handlers share; the API is reached at `address`.
+pub async fn state(
+    configuration: &Configuration,
+    repository: Repository,
+    address: SocketAddr,
+) -> Result<AppState, Failure> {
+    let settings = configuration.settings(address)?;
+    let keys = repository.signing_keys().await?;
+    let (active, retired) = keys.split_first().ok_or("there is no signing key")?;
+    let retired: Vec<_> = retired.iter().map(|key| key.verifying_key().clone()).collect();
+    let lifetime = configuration.access_token_seconds;
+    let access_tokens = AccessTokens::new(&settings.public_url, AUDIENCE, lifetime, active, &retired)?;
+    Ok(AppState {
+        repository,
+        access_tokens: Arc::new(access_tokens),
+        passwords: Arc::new(PasswordHasher::new()?),
+        settings: Arc::new(settings),
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServiceError> {
+    let failed = |error| ServiceError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn recorder() -> Result<PrometheusHandle, Failure> {
+    let latency = Matcher::Full("http_request_duration_seconds".to_owned());
+    Ok(PrometheusBuilder::new().set_buckets_for_metric(latency, &LATENCY_BUCKETS)?.install_recorder()?)
+}
