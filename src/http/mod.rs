@@ -9,6 +9,7 @@ pub mod gate;
 mod health;
 mod input;
 mod login;
+mod luna_sdk;
 mod origin;
 mod page;
 mod path;

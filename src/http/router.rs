@@ -16,7 +16,7 @@ use tracing::{Span, field};
 use super::problem::Problem;
 use super::routing::Api;
 use super::state::AppState;
-use super::{docs, document, health, origin, v1};
+use super::{docs, document, health, luna_sdk, origin, v1};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -27,7 +27,7 @@ pub fn routes(api: Api) -> Api {
 
 /// The service as one router. The order of the layers is the order in which a request meets them.
 pub fn router(state: AppState) -> Router {
-    let api = routes(Api::new(document::base(), state.clone()));
+    let api = luna_sdk::routes(routes(Api::new(document::base(), state.clone())));
     let (router, _) = api.into_parts();
     router
         .merge(docs::router())
@@ -38,6 +38,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), bound_time))
         .layer(from_fn_with_state(state.clone(), origin::find))
         .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn(luna_sdk::translate))
         .layer(from_fn(measure))
         .layer(from_fn(protect))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_response(on_response).on_failure(()))
