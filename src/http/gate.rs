@@ -37,7 +37,7 @@ use super::origin;
 use super::problem::{Problem, Result};
 use super::state::AppState;
 use crate::authentication::Presented;
-use crate::authorization::{Action, Grant, InOrganization, decide};
+use crate::authorization::{Action, Grant, decide};
 use crate::domain::{OrganizationId, Refusal, UserReference};
 use crate::repository::Asked;
 
@@ -88,14 +88,15 @@ impl<A: Action> FromRequestParts<AppState> for Grant<A> {
 }
 
 /// The gate of the Luna SDK wire, whose paths name no organization: the one of the `Luna-Organization` header is meant,
-/// or the caller's home.
+/// or the caller's home. An action in the own account is that all the same, and knows the organization for the next
+/// question ([`Grant::also`]).
 pub struct AtHome<A: Action>(pub Grant<A>);
 
-impl<A: Action<Place = InOrganization>> Gate for AtHome<A> {
+impl<A: Action> Gate for AtHome<A> {
     const PERMISSION: Option<&'static str> = Some(A::PERMISSION);
 }
 
-impl<A: Action<Place = InOrganization>> FromRequestParts<AppState> for AtHome<A> {
+impl<A: Action> FromRequestParts<AppState> for AtHome<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {

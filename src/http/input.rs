@@ -35,7 +35,7 @@ impl<T: Deserr<Violations>> FromRequestParts<AppState> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        parse(query_object(parts.uri.query().unwrap_or_default())?).map(Self)
+        parse(read_pairs(parts.uri.query().unwrap_or_default().as_bytes())?).map(Self)
     }
 }
 
@@ -75,8 +75,9 @@ pub fn parse<T: Deserr<Violations>>(document: Value) -> Result<T> {
     deserr::deserialize(document).map_err(|Violations(errors)| Problem::invalid(errors))
 }
 
-fn query_object(query: &str) -> Result<Value> {
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+/// The pairs of a query or a form as an object of strings, or 400.
+pub fn read_pairs(encoded: &[u8]) -> Result<Value> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(encoded)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "malformed_query", "the query is not well-formed"))?;
     let mut object = serde_json::Map::new();
     for (name, value) in pairs {
