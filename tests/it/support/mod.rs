@@ -4,5 +4,5 @@ mod app;
 mod caller;
 mod cluster;
 
-pub use app::App;
+pub use app::{App, PASSWORD};
 pub use caller::{Answer, Caller};
