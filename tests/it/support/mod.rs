@@ -3,6 +3,8 @@
 mod app;
 mod caller;
 mod cluster;
+pub mod process;
+pub mod storm;
 
 pub use app::App;
 pub use caller::{Answer, Caller};
