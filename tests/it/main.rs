@@ -2,4 +2,6 @@
 
 mod durability;
 mod organizations;
+mod outage;
+mod shutdown;
 mod support;

@@ -3,6 +3,7 @@
 mod app;
 mod caller;
 mod cluster;
+pub mod installation;
 pub mod process;
 pub mod storm;
 
