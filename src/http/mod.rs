@@ -10,6 +10,7 @@ mod health;
 mod idempotency;
 mod input;
 mod login;
+mod operations;
 mod origin;
 mod page;
 mod path;

@@ -16,18 +16,13 @@ use tracing::{Span, field};
 use super::problem::Problem;
 use super::routing::Api;
 use super::state::AppState;
-use super::{docs, document, health, origin, v1};
+use super::{docs, document, operations, origin};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Everything that `openapi.yaml` describes.
-pub fn routes(api: Api) -> Api {
-    v1::routes(health::routes(api))
-}
-
 /// The service as one router. The order of the layers is the order in which a request meets them.
 pub fn router(state: AppState) -> Router {
-    let api = routes(Api::new(document::base(), state.clone()));
+    let api = operations::all(Api::new(document::base(), state.clone()));
     let (router, _) = api.into_parts();
     router
         .merge(docs::router())
