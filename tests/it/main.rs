@@ -1,5 +1,8 @@
 //! The service as its users see it: a real PostgreSQL, a database for each test, requests over TCP.
 
 mod authorization;
+mod durability;
 mod organizations;
+mod outage;
+mod shutdown;
 mod support;
