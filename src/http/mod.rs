@@ -16,6 +16,7 @@ mod origin;
 mod page;
 mod path;
 mod problem;
+mod receive;
 mod router;
 pub mod routing;
 mod state;
