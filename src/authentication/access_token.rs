@@ -55,6 +55,9 @@ struct Claims {
     aud: String,
 }
 
+/// How far another replica's clock may be ahead, without its fresh tokens being refused.
+const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
+
 /// Issues and verifies access tokens. Replace it as a whole when keys rotate.
 pub struct AccessTokens {
     issuer: String,
@@ -137,7 +140,7 @@ impl AccessTokens {
         let claims = self.authentic(token).ok_or(AuthenticationError::InvalidAccessToken)?;
         let issued_at = DateTime::from_timestamp(claims.iat, 0).ok_or(AuthenticationError::InvalidAccessToken)?;
         let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(AuthenticationError::InvalidAccessToken)?;
-        if issued_at > now {
+        if issued_at > now + CLOCK_SKEW {
             return Err(AuthenticationError::InvalidAccessToken);
         }
         if expires_at <= now {

@@ -9,8 +9,6 @@ mod request;
 mod table;
 mod world;
 
-use reqwest::Method;
-
 use self::operation::Operation;
 use self::request::About;
 use self::table::Table;
