@@ -5,7 +5,6 @@ CREATE TABLE idempotent_answers (
     key_digest bytea NOT NULL,
     request_digest bytea NOT NULL,
     answer_id uuid NOT NULL,
-    status smallint,
     sealed_answer bytea,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (user_id, key_digest)

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod http;
 pub mod server;
+pub mod worker;
 
 pub mod repository;
 

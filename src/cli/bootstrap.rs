@@ -60,6 +60,7 @@ struct AdminSummary {
     family_name: PersonName,
 }
 
+/// Bootstraps and prints what was made.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let configuration = Configuration::load(arguments.file.config.as_deref())?;
     super::logging::start(&configuration)?;

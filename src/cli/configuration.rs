@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::UncasedStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,30 @@ use crate::domain::{CredentialForm, FieldName, Provider, Providers};
 use crate::http::{LoginLimits, Settings};
 
 const PREFIX: &str = "LUNA_ORGANIZATIONS_";
+
+/// The keys, outermost.
+const KEYS: &[&str] = &[
+    "database_url",
+    "database_connections",
+    "key_ring",
+    "listen",
+    "metrics_listen",
+    "public_url",
+    "trusted_proxies",
+    "log_format",
+    "log_filter",
+    "body_limit_bytes",
+    "request_timeout_seconds",
+    "access_token_seconds",
+    "session_days",
+    "invitation_hours",
+    "login",
+    "providers",
+];
+
+fn top_level(key: &UncasedStr) -> &UncasedStr {
+    UncasedStr::new(key.as_str().split("__").next().unwrap_or_default())
+}
 
 /// Everything that an operator decides.
 #[derive(Clone, Serialize, Deserialize)]
@@ -147,10 +172,23 @@ impl Configuration {
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment = figment.merge(Env::raw().only(&["DATABASE_URL"])).merge(Env::prefixed(PREFIX).split("__"));
+        let known = |key: &UncasedStr| KEYS.iter().any(|known| key == *known);
+        let environment = Env::prefixed(PREFIX).filter(move |key| known(top_level(key))).split("__");
+        figment = figment.merge(Env::raw().only(&["DATABASE_URL"])).merge(environment);
         let configuration: Self = figment.extract().map_err(explain)?;
         configuration.check()?;
         Ok(configuration)
+    }
+
+    /// Variables that look like ours and are none. They are no error: a cluster manager may well set some for a service
+    /// of this name (`LUNA_ORGANIZATIONS_PORT`, …), but a mistyped one must not go unnoticed either.
+    pub fn unknown_variables() -> Vec<String> {
+        let is_unknown = |key: &UncasedStr| !KEYS.iter().any(|known| top_level(key) == *known);
+        Env::prefixed(PREFIX)
+            .iter()
+            .filter(|(key, _)| is_unknown(key))
+            .map(|(key, _)| format!("{PREFIX}{key}"))
+            .collect()
     }
 
     /// The error for a key with a wrong value.

@@ -15,8 +15,12 @@ pub fn start(configuration: &Configuration) -> Result<(), Failure> {
         .with_env_filter(filter)
         .with_timer(ChronoUtc::rfc_3339())
         .with_writer(std::io::stderr);
-    match configuration.log_format {
+    let started = match configuration.log_format {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
         LogFormat::Pretty => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+    };
+    for variable in Configuration::unknown_variables() {
+        tracing::warn!(variable, "not a key of this service; ignored");
     }
+    started
 }

@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 
-mod bootstrap;
+pub mod bootstrap;
 mod configuration;
 pub mod dev;
 mod keys;
@@ -8,7 +8,7 @@ mod logging;
 mod migrate;
 mod openapi;
 mod serve;
-mod service;
+pub mod service;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::Failure;
 use super::configuration::Configuration;
@@ -14,6 +15,7 @@ use crate::http::{self, AppState};
 use crate::repository::Repository;
 use crate::server::Server;
 use crate::vault::{LocalKeyRing, Vault};
+use crate::worker;
 
 /// Upper bounds of the buckets that request times are counted in, in seconds.
 const LATENCY_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
@@ -43,6 +45,7 @@ pub enum ServiceError {
 /// A running service.
 pub struct Service {
     server: Server,
+    worker: JoinHandle<()>,
     repository: Repository,
     /// Where the API listens.
     pub address: SocketAddr,
@@ -79,12 +82,14 @@ impl Service {
         server.serve(listener, http::router(state));
         server.serve(metrics_listener, http::metrics_router(recorder()?));
         tracing::info!(%address, metrics = %metrics_address, "serving");
-        Ok(Self { server, repository, address, metrics_address })
+        let worker = tokio::spawn(worker::run(repository.clone()));
+        Ok(Self { server, worker, repository, address, metrics_address })
     }
 
     /// Lets running requests end and closes everything.
     pub async fn stop(self) {
         self.server.stop().await;
+        self.worker.abort();
         self.repository.close().await;
     }
 }

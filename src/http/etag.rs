@@ -5,6 +5,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::problem::{Problem, Result};
 use super::state::AppState;
@@ -66,6 +70,18 @@ fn header_value(text: &str) -> HeaderValue {
 
 /// `If-Match`: none, `*`, or the one `ETag` that the row must have.
 pub struct IfMatch(pub Precondition);
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameter = ParameterBuilder::new()
+            .name("If-Match")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("the `ETag` that the resource must have; `*` for any"))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()));
+        vec![parameter.build()]
+    }
+}
 
 impl FromRequestParts<AppState> for IfMatch {
     type Rejection = Problem;

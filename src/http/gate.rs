@@ -137,7 +137,7 @@ async fn admit<A: Action>(parts: &mut Parts, state: &AppState, asked: Asked) -> 
 }
 
 /// Put there by [`super::credential::require`], without which no guarded route is reached.
-fn presented(parts: &Parts) -> Result<&Presented> {
+pub(super) fn presented(parts: &Parts) -> Result<&Presented> {
     let missing = || Refusal::Unauthenticated("a credential is needed").into();
     parts.extensions.get::<Presented>().ok_or_else(missing)
 }

@@ -7,6 +7,7 @@ mod document;
 mod etag;
 pub mod gate;
 mod health;
+mod idempotency;
 mod input;
 mod login;
 mod luna_sdk;

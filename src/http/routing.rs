@@ -2,15 +2,18 @@
 
 use axum::Router;
 use axum::handler::Handler;
+use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, OpenApi, PathItem, Paths, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, Required, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::credential;
 use super::gate::{Gated, Guarded, guard};
+use super::idempotency;
 use super::state::AppState;
 
 /// Makes a [`GatedRoute`] of a handler and its documentation.
@@ -35,6 +38,7 @@ enum Served {
 
 impl GatedRoute {
     /// For the macro [`route`] only.
+    #[must_use]
     pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
         Self { guarded, served: Served::Documented(documented) }
     }
@@ -58,11 +62,13 @@ pub struct Api {
 
 impl Api {
     /// No routes yet.
+    #[must_use]
     pub fn new(document: OpenApi, state: AppState) -> Self {
         Self { router: OpenApiRouter::with_openapi(document), state: Some(state) }
     }
 
     /// For the documentation alone: routes that are never served.
+    #[must_use]
     pub fn documented_only(document: OpenApi) -> Self {
         Self { router: OpenApiRouter::with_openapi(document), state: None }
     }
@@ -84,13 +90,16 @@ impl Api {
         Self { router, state: self.state }
     }
 
+    /// What every route with a gate has in front of it.
     fn behind_credential(
         &self,
         permission: Option<&'static str>,
         methods: MethodRouter<AppState>,
     ) -> MethodRouter<AppState> {
         match (permission, &self.state) {
-            (Some(_), Some(state)) => methods.route_layer(from_fn_with_state(state.clone(), credential::require)),
+            (Some(_), Some(state)) => methods
+                .route_layer(from_fn_with_state(state.clone(), idempotency::replay))
+                .route_layer(from_fn_with_state(state.clone(), credential::require)),
             _ => methods,
         }
     }
@@ -101,45 +110,82 @@ impl Api {
     }
 }
 
-/// Adds to an operation what follows from its gate: permission, security, and the problems that any request can meet.
+/// Adds to an operation what follows from its gate and its form: permission, security, the idempotency header, and the
+/// problems that a request to it can meet.
 fn describe(mut paths: Paths, permission: Option<&'static str>) -> Paths {
-    for item in paths.paths.values_mut() {
-        for operation in operations(item) {
+    for (path, item) in &mut paths.paths {
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::PUT, &mut item.put),
+            (Method::POST, &mut item.post),
+            (Method::DELETE, &mut item.delete),
+            (Method::PATCH, &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
             let name = permission.unwrap_or("public");
             operation.extensions.get_or_insert_default().insert("x-permission".to_owned(), name.into());
             operation.security = Some(match permission {
                 None => vec![SecurityRequirement::default()],
-                Some(_) => {
-                    ["access_token", "api_key"].map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES)).to_vec()
-                }
+                Some(_) => SCHEMES.map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES)).to_vec(),
             });
-            for (status, description) in PROBLEMS {
+            if permission.is_some() && method == Method::POST {
+                operation.parameters.get_or_insert_default().push(idempotency_key().into());
+            }
+            for (status, description) in problems(path, &method, operation, permission.is_some()) {
                 let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-                let response = ResponseBuilder::new().description(*description);
+                let response = ResponseBuilder::new().description(description);
                 let response = response.content("application/problem+json", content).build();
-                operation.responses.responses.entry((*status).to_owned()).or_insert_with(|| response.into());
+                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
             }
         }
     }
     paths
 }
 
+const SCHEMES: [&str; 2] = ["access_token", "api_key"];
 const NO_SCOPES: [&str; 0] = [];
 
-const PROBLEMS: &[(&str, &str)] = &[
-    ("400", "the request cannot be understood"),
-    ("401", "no credential, or one that does not work (any more)"),
-    ("403", "known, but not allowed"),
-    ("404", "not there, or not the caller's to know"),
-    ("409", "an invariant stands in the way; see `code`"),
-    ("412", "the resource is not in the version that `If-Match` names"),
-    ("413", "the body is too large"),
-    ("415", "the body has the wrong media type"),
-    ("422", "the request is not as it should be; see `errors`"),
-    ("429", "too many attempts; see `Retry-After`"),
-    ("503", "the database is away; see `Retry-After`"),
-];
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "1 to 200 visible ASCII characters; a repetition within 24 hours gets the first answer again",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,200}$")).build()))
+        .build()
+}
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+fn problems(
+    path: &str,
+    method: &Method,
+    operation: &Operation,
+    guarded: bool,
+) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+    let inline = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => Some((parameter.parameter_in.clone(), parameter.name.clone())),
+        RefOr::Ref(_) => None,
+    };
+    let parameters: Vec<_> = operation.parameters.iter().flatten().filter_map(inline).collect();
+    let query = parameters.iter().any(|(place, _)| *place == ParameterIn::Query);
+    let conditional = parameters.iter().any(|(_, name)| name == "If-Match");
+    let body = operation.request_body.is_some();
+    let writes = *method != Method::GET;
+    let takes_password = path.ends_with("/sessions") || path.ends_with("/password") || path.ends_with("/accept");
+    let all = [
+        (body || query, "400", "the request cannot be understood"),
+        (guarded || body, "401", "no credential, or one that does not work (any more)"),
+        (guarded, "403", "known, but not allowed"),
+        (guarded, "404", "not there, or not the caller's to know"),
+        (guarded && writes, "409", "an invariant stands in the way; see `code`"),
+        (conditional, "412", "the resource is not in the version that `If-Match` names"),
+        (body, "413", "the body is too large"),
+        (body, "415", "the body is not `application/json`"),
+        (body || query || *method == Method::POST, "422", "the request is not as it should be; see `errors`"),
+        (writes && takes_password, "429", "too many attempts; see `Retry-After`"),
+        (path != "/healthz", "503", "the database is away; see `Retry-After`"),
+    ];
+    all.into_iter().filter(|(applies, ..)| *applies).map(|(_, status, description)| (status, description))
 }

@@ -1,1 +1,4 @@
-//! x
+//! The service as its users see it: a real PostgreSQL, a database for each test, requests over TCP.
+
+mod organizations;
+mod support;

@@ -50,7 +50,7 @@ struct UpdateMe {
 /// Change the own account
 ///
 /// Names, and the organization that is meant where none is named.
-#[utoipa::path(patch, path = "/v1/me", tag = "me", request_body = UpdateMe,
+#[utoipa::path(patch, path = "/v1/me", tag = "me", params(IfMatch), request_body = UpdateMe,
     responses((status = 200, description = "the account", body = Account)))]
 async fn update_me(
     grant: Grant<account::Update>,

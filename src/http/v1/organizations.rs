@@ -115,7 +115,7 @@ struct UpdateOrganization {
 ///
 /// Moving needs the admin role at both ends: in the old parent and in the new one.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}", tag = "organizations",
-    params(("organization" = Uuid, Path, description = "the organization's id")), request_body = UpdateOrganization,
+    params(("organization" = Uuid, Path, description = "the organization's id"), IfMatch), request_body = UpdateOrganization,
     responses((status = 200, description = "the organization", body = Organization)))]
 async fn update_organization(
     grant: Grant<Update>,
@@ -140,7 +140,7 @@ async fn update_organization(
 ///
 /// One without others below it. Its tokens are destroyed, and accounts that were in no other organization are closed.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}", tag = "organizations",
-    params(("organization" = Uuid, Path, description = "the organization's id")),
+    params(("organization" = Uuid, Path, description = "the organization's id"), IfMatch),
     responses((status = 204, description = "the organization is gone")))]
 async fn delete_organization(
     grant: Grant<Delete>,

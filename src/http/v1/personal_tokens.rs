@@ -129,7 +129,7 @@ struct UpdateMyQpuToken {
 
 /// Change an own QPU token's metadata
 #[utoipa::path(patch, path = "/v1/me/qpu-tokens/{token}", tag = "qpu-tokens",
-    params(("token" = Uuid, Path, description = "the token's id")), request_body = UpdateMyQpuToken,
+    params(("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = UpdateMyQpuToken,
     responses((status = 200, description = "the token's metadata", body = QpuToken)))]
 async fn update_my_qpu_token(
     grant: Grant<Update>,
@@ -151,7 +151,7 @@ async fn update_my_qpu_token(
 ///
 /// Makes a new secret version. The old one is destroyed.
 #[utoipa::path(put, path = "/v1/me/qpu-tokens/{token}/credential", tag = "qpu-tokens",
-    params(("token" = Uuid, Path, description = "the token's id")), request_body = RotateQpuToken,
+    params(("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = RotateQpuToken,
     responses((status = 200, description = "the token's metadata", body = QpuToken)))]
 async fn rotate_my_qpu_token(
     grant: Grant<Rotate>,
@@ -169,7 +169,7 @@ async fn rotate_my_qpu_token(
 ///
 /// Its data keys are destroyed with it.
 #[utoipa::path(delete, path = "/v1/me/qpu-tokens/{token}", tag = "qpu-tokens",
-    params(("token" = Uuid, Path, description = "the token's id")),
+    params(("token" = Uuid, Path, description = "the token's id"), IfMatch),
     responses((status = 204, description = "the token is gone")))]
 async fn delete_my_qpu_token(
     grant: Grant<Delete>,

@@ -164,7 +164,7 @@ struct UpdateQpuToken {
 /// Rename it, switch it on or off, let it expire, let organizations below use it or not.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/qpu-tokens/{token}", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("token" = Uuid, Path, description = "the token's id")), request_body = UpdateQpuToken,
+           ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = UpdateQpuToken,
     responses((status = 200, description = "the token's metadata", body = QpuToken)))]
 async fn update_qpu_token(
     grant: Grant<Update>,
@@ -196,7 +196,7 @@ pub struct RotateQpuToken {
 /// Makes a new secret version. The old one is destroyed.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/credential", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("token" = Uuid, Path, description = "the token's id")), request_body = RotateQpuToken,
+           ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = RotateQpuToken,
     responses((status = 200, description = "the token's metadata", body = QpuToken)))]
 async fn rotate_qpu_token(
     grant: Grant<Rotate>,
@@ -215,7 +215,7 @@ async fn rotate_qpu_token(
 /// Its data keys are destroyed with it: no backup of the key ring brings the credential back.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/qpu-tokens/{token}", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("token" = Uuid, Path, description = "the token's id")),
+           ("token" = Uuid, Path, description = "the token's id"), IfMatch),
     responses((status = 204, description = "the token is gone")))]
 async fn delete_qpu_token(
     grant: Grant<Delete>,

@@ -97,7 +97,7 @@ async fn get_quota(
 /// Replaces one that is set; what is used stays used.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("token" = Uuid, Path, description = "the token's id")), request_body = PutQuota,
+           ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = PutQuota,
     responses((status = 200, description = "the limit", body = Quota)))]
 async fn put_quota(
     grant: Grant<Write>,
@@ -113,7 +113,7 @@ async fn put_quota(
 /// Change the organization's limit on a token
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("token" = Uuid, Path, description = "the token's id")), request_body = UpdateQuota,
+           ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = UpdateQuota,
     responses((status = 200, description = "the limit", body = Quota)))]
 async fn update_quota(
     grant: Grant<Write>,
@@ -129,7 +129,7 @@ async fn update_quota(
 /// Lift the organization's limit on a token
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("token" = Uuid, Path, description = "the token's id")),
+           ("token" = Uuid, Path, description = "the token's id"), IfMatch),
     responses((status = 204, description = "there is no limit any more")))]
 async fn delete_quota(
     grant: Grant<Delete>,
@@ -164,7 +164,7 @@ async fn get_user_quota(
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota/users/{user}", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"),
-           ("user" = String, Path, description = "the user's id or e-mail address")), request_body = PutQuota,
+           ("user" = String, Path, description = "the user's id or e-mail address"), IfMatch), request_body = PutQuota,
     responses((status = 200, description = "the limit", body = Quota)))]
 async fn put_user_quota(
     grant: Grant<Write>,
@@ -182,7 +182,7 @@ async fn put_user_quota(
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota/users/{user}", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"),
-           ("user" = String, Path, description = "the user's id or e-mail address")), request_body = UpdateQuota,
+           ("user" = String, Path, description = "the user's id or e-mail address"), IfMatch), request_body = UpdateQuota,
     responses((status = 200, description = "the limit", body = Quota)))]
 async fn update_user_quota(
     grant: Grant<Write>,
@@ -200,7 +200,7 @@ async fn update_user_quota(
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota/users/{user}", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"),
-           ("user" = String, Path, description = "the user's id or e-mail address")),
+           ("user" = String, Path, description = "the user's id or e-mail address"), IfMatch),
     responses((status = 204, description = "there is no limit any more")))]
 async fn delete_user_quota(
     grant: Grant<Delete>,

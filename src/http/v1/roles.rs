@@ -69,7 +69,7 @@ async fn list_roles(_: Grant<roles::List>) -> Json<RoleList> {
 #[utoipa::path(put, path = "/v1/organizations/{organization}/users/{user}/roles/{role}", tag = "roles",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("user" = String, Path, description = "the user's id or e-mail address"),
-           ("role" = Role, Path, description = "the role")),
+           ("role" = Role, Path, description = "the role"), IfMatch),
     responses((status = 200, description = "the user, with the roles that are held now", body = User)))]
 async fn assign_role(
     grant: Grant<roles::Assign>,
@@ -87,7 +87,7 @@ async fn assign_role(
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/users/{user}/roles/{role}", tag = "roles",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("user" = String, Path, description = "the user's id or e-mail address"),
-           ("role" = Role, Path, description = "the role")),
+           ("role" = Role, Path, description = "the role"), IfMatch),
     responses((status = 204, description = "the role is not held any more")))]
 async fn revoke_role(
     grant: Grant<roles::Revoke>,

@@ -148,7 +148,7 @@ struct UpdateUser {
 /// Name and status belong to the account, and so to the admins of the user's home organization and of those above it.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/users/{user}", tag = "users",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("user" = String, Path, description = "the user's id or e-mail address")), request_body = UpdateUser,
+           ("user" = String, Path, description = "the user's id or e-mail address"), IfMatch), request_body = UpdateUser,
     responses((status = 200, description = "the user", body = User)))]
 async fn update_user(
     grant: Grant<Update>,
@@ -167,7 +167,7 @@ async fn update_user(
 /// personal tokens are destroyed.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/users/{user}", tag = "users",
     params(("organization" = Uuid, Path, description = "the organization's id"),
-           ("user" = String, Path, description = "the user's id or e-mail address")),
+           ("user" = String, Path, description = "the user's id or e-mail address"), IfMatch),
     responses((status = 204, description = "the user is removed")))]
 async fn remove_user(
     grant: Grant<Delete>,

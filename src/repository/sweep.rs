@@ -1,0 +1,18 @@
+//! Throwing away what has expired and nobody will ask for again.
+
+use super::idempotent_answers::KEPT_FOR;
+use super::{Repository, Result};
+
+impl Repository {
+    /// Deletes expired sessions, forgotten log-in failures and old idempotent answers; answers how many rows went.
+    pub async fn sweep(&self) -> Result<u64> {
+        let now = self.now();
+        let sessions = sqlx::query!("DELETE FROM sessions WHERE expires_at <= $1", now).execute(&self.pool).await?;
+        let attempts =
+            sqlx::query!("DELETE FROM login_attempts WHERE window_ends_at <= $1", now).execute(&self.pool).await?;
+        let answers = sqlx::query!("DELETE FROM idempotent_answers WHERE created_at <= $1", now - KEPT_FOR)
+            .execute(&self.pool)
+            .await?;
+        Ok(sessions.rows_affected() + attempts.rows_affected() + answers.rows_affected())
+    }
+}
