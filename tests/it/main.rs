@@ -1,4 +1,5 @@
 //! The service as its users see it: a real PostgreSQL, a database for each test, requests over TCP.
 
+mod luna_sdk;
 mod organizations;
 mod support;
