@@ -38,6 +38,7 @@ enum Served {
 
 impl GatedRoute {
     /// For the macro [`route`] only.
+    #[must_use]
     pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
         Self { guarded, served: Served::Documented(documented) }
     }
@@ -61,11 +62,13 @@ pub struct Api {
 
 impl Api {
     /// No routes yet.
+    #[must_use]
     pub fn new(document: OpenApi, state: AppState) -> Self {
         Self { router: OpenApiRouter::with_openapi(document), state: Some(state) }
     }
 
     /// For the documentation alone: routes that are never served.
+    #[must_use]
     pub fn documented_only(document: OpenApi) -> Self {
         Self { router: OpenApiRouter::with_openapi(document), state: None }
     }
@@ -87,6 +90,7 @@ impl Api {
         Self { router, state: self.state }
     }
 
+    /// What every route with a gate has in front of it.
     fn behind_credential(
         &self,
         permission: Option<&'static str>,

@@ -12,6 +12,12 @@ use crate::domain::{OrganizationId, QpuTokenId, Quota, Refusal, Timestamp, UserI
 /// A quota's window, where no end is given.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::days(365);
 
+/// The last second that RFC 3339 can name: 9999-12-31T23:59:59Z.
+const LAST_MOMENT: Timestamp = match Timestamp::from_timestamp(253_402_300_799, 0) {
+    Some(moment) => moment,
+    None => Timestamp::MAX_UTC,
+};
+
 const NO_QUOTA: Refusal = Refusal::NotFound("quota");
 
 /// Whom a quota limits.
@@ -48,7 +54,7 @@ pub struct TokenLimit {
 impl QuotaChange {
     fn window(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let start = self.start.unwrap_or(now);
-        (start, self.end.unwrap_or(start + DEFAULT_WINDOW))
+        (start, self.end.unwrap_or_else(|| (start + DEFAULT_WINDOW).min(LAST_MOMENT)))
     }
 }
 
