@@ -4,12 +4,10 @@
 //! guarded otherwise changes it. Whoever means that change looks at each cell, with the rules in
 //! `src/authorization/action.rs` at hand, and then lets the test write it: `INSTA_UPDATE=always cargo test authorization`.
 
-mod operation;
+pub mod operation;
 mod request;
 mod table;
 mod world;
-
-use reqwest::Method;
 
 use self::operation::Operation;
 use self::request::About;
