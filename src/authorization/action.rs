@@ -1,6 +1,6 @@
 //! Everything that can be done, one type each, with who may do it. This table is the policy; nothing else decides.
 
-use super::grant::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
+use super::place::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
 use crate::authentication::{InvitationDigest, RefreshDigest};
 use crate::domain::Role;
 
@@ -248,6 +248,8 @@ actions! {
         Delete = "delete", InOrganization, Admin, Write;
     }
     quotas: "quotas" {
+        /// See limits next to the tokens in a list: admins all, others their own.
+        List = "list", InOrganization, MemberOrAdmin, Read;
         /// See the organization's limit on a token.
         Read = "read", InOrganization, Admin, Read;
         /// See a user's limit on a token.

@@ -90,14 +90,15 @@ impl<A: Action> FromRequestParts<AppState> for Grant<A> {
 }
 
 /// The gate of the Luna SDK wire, whose paths name no organization: the one of the `Luna-Organization` header is meant,
-/// or the caller's home.
+/// or the caller's home. An action in the own account is that all the same, and knows the organization for the next
+/// question ([`Grant::also`]).
 pub struct AtHome<A: Action>(pub Grant<A>);
 
-impl<A: Action<Place = InOrganization>> Gate for AtHome<A> {
+impl<A: Action> Gate for AtHome<A> {
     const PERMISSION: Option<&'static str> = Some(A::PERMISSION);
 }
 
-impl<A: Action<Place = InOrganization>> FromRequestParts<AppState> for AtHome<A> {
+impl<A: Action> FromRequestParts<AppState> for AtHome<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
@@ -154,7 +155,7 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        Ok(Self { presented: presented(parts)?.clone(), origin: origin::of(parts) })
+        Ok(Self { presented: *presented(parts)?, origin: origin::of(parts) })
     }
 }
 

@@ -1,9 +1,10 @@
 //! Routes, each with the proof of its gate, each with its line in `openapi.yaml`.
 
 use axum::Router;
+use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::MethodRouter;
+use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
@@ -11,11 +12,11 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, Required, Resp
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::credential;
-use super::gate::Guarded;
+use super::gate::{Gated, Guarded, guard};
 use super::idempotency;
 use super::state::AppState;
 
-/// Makes a [`GatedRoute`] of handlers that share a path. The only way to one.
+/// Makes a [`GatedRoute`] of a handler and its documentation.
 macro_rules! route {
     ($handler:path) => {
         $crate::http::routing::GatedRoute::new($crate::http::gate::guard(&$handler), utoipa_axum::routes!($handler))
@@ -27,13 +28,28 @@ pub(crate) use route;
 /// A handler at its path, with its gate.
 pub struct GatedRoute {
     guarded: Guarded,
-    documented: UtoipaMethodRouter<AppState>,
+    served: Served,
+}
+
+enum Served {
+    Documented(UtoipaMethodRouter<AppState>),
+    Undocumented(String, MethodRouter<AppState>),
 }
 
 impl GatedRoute {
     /// For the macro [`route`] only.
     pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
-        Self { guarded, documented }
+        Self { guarded, served: Served::Documented(documented) }
+    }
+
+    /// A route of somebody else's API, which is not ours to describe. It has a gate like any other.
+    pub fn undocumented<H, T>(method: MethodFilter, path: &str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: Gated + 'static,
+    {
+        let guarded = guard(&handler);
+        Self { guarded, served: Served::Undocumented(path.to_owned(), on(method, handler)) }
     }
 }
 
@@ -57,16 +73,31 @@ impl Api {
     /// Adds a route. Unless it is public, a layer in front of its gate turns away whoever presents no credential.
     #[must_use]
     pub fn route(self, route: GatedRoute) -> Self {
-        let (schemas, paths, methods) = route.documented;
         let permission = route.guarded.permission;
-        let methods: MethodRouter<AppState> = match (permission, &self.state) {
+        let router = match route.served {
+            Served::Documented((schemas, paths, methods)) => {
+                let methods = self.behind_credential(permission, methods);
+                self.router.routes((schemas, describe(paths, permission), methods))
+            }
+            Served::Undocumented(path, methods) => {
+                let methods = self.behind_credential(permission, methods);
+                self.router.route(&path, methods)
+            }
+        };
+        Self { router, state: self.state }
+    }
+
+    fn behind_credential(
+        &self,
+        permission: Option<&'static str>,
+        methods: MethodRouter<AppState>,
+    ) -> MethodRouter<AppState> {
+        match (permission, &self.state) {
             (Some(_), Some(state)) => methods
                 .route_layer(from_fn_with_state(state.clone(), idempotency::replay))
                 .route_layer(from_fn_with_state(state.clone(), credential::require)),
             _ => methods,
-        };
-        let paths = describe(paths, permission);
-        Self { router: self.router.routes((schemas, paths, methods)), ..self }
+        }
     }
 
     /// The router and its documentation.
@@ -144,6 +175,7 @@ fn problems(
         (guarded || body, "401", "no credential, or one that does not work (any more)"),
         (guarded, "403", "known, but not allowed"),
         (guarded, "404", "not there, or not the caller's to know"),
+        (body, "408", "the body took too long to arrive"),
         (guarded && writes, "409", "an invariant stands in the way; see `code`"),
         (conditional, "412", "the resource is not in the version that `If-Match` names"),
         (body, "413", "the body is too large"),

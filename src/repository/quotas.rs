@@ -1,10 +1,11 @@
 //! Limits on organizations' tokens, for the whole organization or for one user.
 
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 use super::change::{Change, Precondition, Target};
 use super::{Repository, Result};
-use crate::authorization::action::quotas::{Delete, Read, ReadUser, Write};
+use crate::authorization::action::quotas::{Delete, List, Read, ReadUser, Write};
 use crate::authorization::{Action, Grant, InOrganization};
 use crate::domain::{OrganizationId, QpuTokenId, Quota, Refusal, Timestamp, UserId, UserReference};
 
@@ -33,6 +34,17 @@ pub struct QuotaChange {
     pub end: Option<Timestamp>,
 }
 
+/// A limit, with what and whom it limits.
+#[derive(Debug)]
+pub struct TokenLimit {
+    /// The token.
+    pub token: QpuTokenId,
+    /// `None` for the whole organization.
+    pub user: Option<UserId>,
+    /// The limit.
+    pub quota: Quota,
+}
+
 impl QuotaChange {
     fn window(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let start = self.start.unwrap_or(now);
@@ -54,6 +66,32 @@ impl Repository {
         user: &UserReference,
     ) -> Result<Option<Quota>> {
         self.find_quota(grant, token, &QuotaSubject::User(user.clone())).await
+    }
+
+    /// The limits on these tokens that the caller may know: an admin all of the organization's own tokens; everyone the
+    /// own, on what is inherited too.
+    pub async fn quotas(&self, grant: &Grant<List>, tokens: &[QpuTokenId]) -> Result<Vec<TokenLimit>> {
+        let ids: Vec<Uuid> = tokens.iter().map(|token| token.uuid()).collect();
+        let rows = sqlx::query!(
+            r#"SELECT q.qpu_token_id AS "token: QpuTokenId", q.user_id AS "user: UserId", q.quota, q.starts_at, q.ends_at,
+                      q.quota_used, q.version
+                 FROM quotas q JOIN qpu_tokens t ON t.id = q.qpu_token_id
+                WHERE t.id = ANY ($1)
+                  AND t.organization_id = ANY (SELECT unnest(path) FROM organizations WHERE id = $2)
+                  AND (q.user_id = $3 OR ($4 AND t.organization_id = $2))"#,
+            &ids,
+            grant.organization().uuid(),
+            grant.caller().map(UserId::uuid),
+            grant.is_admin(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let limits = rows.into_iter().map(|row| {
+            let (start, end) = (row.starts_at, row.ends_at);
+            let quota = Quota { quota: row.quota, start, end, quota_used: row.quota_used, version: row.version };
+            TokenLimit { token: row.token, user: row.user, quota }
+        });
+        Ok(limits.collect())
     }
 
     async fn find_quota<A: Action<Place = InOrganization>>(
@@ -180,7 +218,7 @@ async fn resolve(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(Some(id.ok_or(super::users::NO_USER)?))
+    Ok(Some(id.ok_or(super::accounts::NO_USER)?))
 }
 
 fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>, quota: &Quota) -> Target {
