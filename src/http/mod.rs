@@ -25,5 +25,6 @@ mod value;
 
 pub use document::document;
 pub use health::metrics_router;
+pub use luna_sdk::addresses as luna_sdk_addresses;
 pub use router::router;
 pub use state::{AppState, LoginLimits, Settings};

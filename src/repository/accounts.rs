@@ -5,8 +5,8 @@ use sqlx::types::Json;
 use super::change::{Change, Precondition, Target};
 use super::{Repository, Result};
 use crate::authentication::PasswordHash;
-use crate::authorization::Grant;
 use crate::authorization::action::account::{ChangePassword, Read, Update};
+use crate::authorization::{Authenticator, Grant};
 use crate::domain::{
     Account, AccountMembership, EmailAddress, MembershipStatus, OrganizationId, OrganizationSummary, PersonName,
     Refusal, Role, SessionId, UserId, UserStatus,
@@ -61,9 +61,14 @@ impl Repository {
         Ok(Some(LoginAccount { id: row.id, email: row.email, home: row.home, password, familiar: row.familiar }))
     }
 
-    /// The caller's account.
+    /// The caller's account. To an API key that is bound to an organization it tells of no other.
     pub async fn account(&self, grant: &Grant<Read>) -> Result<Account> {
-        account(&self.pool, grant.user()).await
+        let mut account = account(&self.pool, grant.user()).await?;
+        if let Some(only) = grant.authenticator().and_then(Authenticator::bound_to) {
+            account.memberships.retain(|membership| membership.organization_id == only);
+            account.home_organization_id = Some(only);
+        }
+        Ok(account)
     }
 
     /// Changes the caller's account.

@@ -4,6 +4,7 @@
 
 mod authorization;
 mod durability;
+mod isolation;
 mod luna_sdk;
 mod organizations;
 mod outage;
