@@ -1,8 +1,20 @@
 //! The service as its users see it: a real PostgreSQL, a database for each test, requests over TCP.
 
+mod accounts;
+mod api_keys;
+mod audit_events;
 mod authorization;
 mod durability;
+mod invitations;
 mod organizations;
 mod outage;
+mod pages;
+mod preconditions;
+mod problems;
+mod qpu_tokens;
+mod quotas;
+mod roles;
+mod sessions;
 mod shutdown;
 mod support;
+mod users;
