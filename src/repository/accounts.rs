@@ -193,10 +193,20 @@ async fn account(connection: impl sqlx::PgExecutor<'_>, user: UserId) -> Result<
     Ok(account.ok_or(NO_USER)?)
 }
 
-/// What follows for an account, which the caller has locked, from having left an organization: another home; and without
-/// any active membership its sessions and keys end and its personal tokens are destroyed, data keys and all.
+/// What follows for an account, which the caller has locked, from having left an organization: limits on tokens that it
+/// cannot use any more go, and its home moves; and without any active membership its sessions and keys end and its
+/// personal tokens are destroyed, data keys and all.
 pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId) -> Result<()> {
     forget_answers(change, user).await?;
+    sqlx::query!(
+        "DELETE FROM quotas q USING qpu_tokens t
+          WHERE t.id = q.qpu_token_id AND q.user_id = $1
+            AND NOT EXISTS (SELECT 1 FROM memberships m JOIN organizations o ON o.id = m.organization_id
+                             WHERE m.user_id = $1 AND t.organization_id = ANY (o.path))",
+        user.uuid(),
+    )
+    .execute(&mut **change)
+    .await?;
     let now = change.now;
     let left = sqlx::query!(
         r#"UPDATE users u

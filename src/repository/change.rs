@@ -10,18 +10,32 @@ use super::{Repository, Result};
 use crate::authorization::{Action, Actor, Grant, Origin};
 use crate::domain::{AuditEventId, OrganizationId, Outcome, Refusal, Timestamp, UserId};
 
-/// The version of a row that a caller insists on (`If-Match`).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Precondition(pub Option<i64>);
+/// What a caller insists on (`If-Match`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// That there is a row.
+    Exists,
+    /// That the row has this version.
+    Version(i64),
+}
 
 impl Precondition {
     /// # Errors
     /// [`Refusal::PreconditionFailed`] if the row has another version.
     pub fn check(self, version: i64) -> Result<(), Refusal> {
-        match self.0 {
-            Some(wanted) if wanted != version => Err(Refusal::PreconditionFailed),
-            _ => Ok(()),
+        match self {
+            Self::Version(wanted) if wanted != version => Err(Refusal::PreconditionFailed),
+            Self::None | Self::Exists | Self::Version(_) => Ok(()),
         }
+    }
+
+    /// # Errors
+    /// [`Refusal::PreconditionFailed`] if a row was insisted on.
+    pub fn check_absent(self) -> Result<(), Refusal> {
+        if self == Self::None { Ok(()) } else { Err(Refusal::PreconditionFailed) }
     }
 }
 

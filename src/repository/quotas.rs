@@ -19,6 +19,7 @@ const LAST_MOMENT: Timestamp = match Timestamp::from_timestamp(253_402_300_799, 
 };
 
 const NO_QUOTA: Refusal = Refusal::NotFound("quota");
+const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
 
 /// Whom a quota limits.
 #[derive(Debug, Clone)]
@@ -147,9 +148,12 @@ impl Repository {
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
         let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        lock_token(&mut change, token).await?;
         let quota = match lock(&mut change, token, user).await? {
-            None if precondition.0.is_some() => return Err(Refusal::PreconditionFailed.into()),
-            None => insert(&mut change, token, user, wanted).await?,
+            None => {
+                precondition.check_absent()?;
+                insert(&mut change, token, user, wanted).await?
+            }
             Some(before) => {
                 precondition.check(before.version)?;
                 let (start, end) = wanted.window(change.now);
@@ -211,7 +215,7 @@ async fn resolve(
     sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2", token.uuid(), organization.uuid())
         .fetch_optional(&mut *connection)
         .await?
-        .ok_or(Refusal::NotFound("QPU token"))?;
+        .ok_or(NO_TOKEN)?;
     let QuotaSubject::User(user) = subject else { return Ok(None) };
     let id = sqlx::query_scalar!(
         r#"SELECT u.id AS "id: UserId" FROM users u
@@ -233,6 +237,15 @@ fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>,
         Some(user) => target.with("user", user.to_string()),
         None => target,
     }
+}
+
+/// Two that set the same limit for the first time wait for each other here; and one whose token goes, for its end.
+async fn lock_token(change: &mut Change, token: QpuTokenId) -> Result<()> {
+    sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 FOR NO KEY UPDATE", token.uuid())
+        .fetch_optional(&mut **change)
+        .await?
+        .ok_or(NO_TOKEN)?;
+    Ok(())
 }
 
 async fn lock(change: &mut Change, token: QpuTokenId, user: Option<UserId>) -> Result<Option<Quota>> {
