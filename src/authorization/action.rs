@@ -1,6 +1,6 @@
 //! Everything that can be done, one type each, with who may do it. This table is the policy; nothing else decides.
 
-use super::grant::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
+use super::place::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
 use crate::authentication::{InvitationDigest, RefreshDigest};
 use crate::domain::Role;
 

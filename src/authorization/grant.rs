@@ -6,10 +6,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::action::{self, Action};
-use super::policy;
-use super::standing::Standing;
-use crate::authentication::{InvitationDigest, PasswordVerified, RefreshDigest};
-use crate::domain::{OrganizationId, Refusal, Role, TokenOwner, UserId};
+use super::place::{Console, Holder, InOrganization, Own, TokenPlace, Verified};
+use super::standing::{Authenticator, Relation, Standing};
+use crate::authentication::PasswordVerified;
+use crate::domain::{OrganizationId, Role, TokenOwner, UserId};
 
 /// May do `A`, in `A`'s place.
 pub struct Grant<A: Action> {
@@ -63,58 +63,8 @@ pub struct Origin {
     pub request_id: Option<String>,
 }
 
-/// What an action is done in.
-pub trait Place: Sized + Send + Sync + 'static {
-    /// The place of somebody who is signed in; `None` if there is no such place.
-    fn of(standing: &Standing) -> Option<Self>;
-}
-
-/// In an organization that the caller may know.
-#[derive(Debug, Clone, Copy)]
-pub struct InOrganization(OrganizationId);
-
-impl Place for InOrganization {
-    fn of(standing: &Standing) -> Option<Self> {
-        let relation = standing.relation.as_ref()?;
-        relation.visible().then_some(Self(relation.organization))
-    }
-}
-
-/// In the caller's own account.
-#[derive(Debug, Clone, Copy)]
-pub struct Own(UserId);
-
-impl Place for Own {
-    fn of(standing: &Standing) -> Option<Self> {
-        Some(Self(standing.user))
-    }
-}
-
-/// In the account whose password has just been verified.
-#[derive(Debug, Clone, Copy)]
-pub struct Verified(UserId);
-
-/// What the holder of a one-time token may reach: whatever the token's digest finds.
-pub struct Holder<Digest>(Digest);
-
-/// At the server's console.
-#[derive(Debug, Clone, Copy)]
-pub struct Console(());
-
-macro_rules! closed_to_the_signed_in {
-    ($($place:ty),*) => {$(
-        impl Place for $place {
-            fn of(_: &Standing) -> Option<Self> {
-                None
-            }
-        }
-    )*};
-}
-
-closed_to_the_signed_in!(Verified, Holder<RefreshDigest>, Holder<InvitationDigest>, Console);
-
 impl<A: Action> Grant<A> {
-    /// For [`policy::decide`] only.
+    /// For [`super::policy`] only.
     pub(super) fn new(standing: Arc<Standing>, origin: Origin, place: A::Place) -> Self {
         let actor = Actor::User {
             id: standing.user,
@@ -122,6 +72,11 @@ impl<A: Action> Grant<A> {
             credential: Some(standing.authenticator.id()),
         };
         Self { actor, origin, standing: Some(standing), place }
+    }
+
+    /// The facts that it was decided on; `None` for those who are not signed in.
+    pub(super) fn standing(&self) -> Option<&Arc<Standing>> {
+        self.standing.as_ref()
     }
 
     /// Who does it.
@@ -134,17 +89,6 @@ impl<A: Action> Grant<A> {
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
-    }
-
-    /// The same caller, another action in the same place: decided anew, on the same facts.
-    ///
-    /// # Errors
-    /// What [`policy::decide`] says.
-    pub fn also<B: Action>(&self) -> Result<Grant<B>, Refusal> {
-        match &self.standing {
-            Some(standing) => policy::decide(Arc::clone(standing), self.origin.clone(), None),
-            None => Err(Refusal::Forbidden("a login")),
-        }
     }
 }
 
@@ -178,7 +122,7 @@ impl<A: Action> Grant<A> {
         }
     }
 
-    fn relation(&self) -> Option<&super::Relation> {
+    fn relation(&self) -> Option<&Relation> {
         self.standing.as_ref().and_then(|standing| standing.relation.as_ref())
     }
 
@@ -190,26 +134,8 @@ impl<A: Action> Grant<A> {
 
     /// What the caller authenticated with.
     #[must_use]
-    pub fn authenticator(&self) -> Option<&super::Authenticator> {
+    pub fn authenticator(&self) -> Option<&Authenticator> {
         self.standing.as_ref().map(|standing| &standing.authenticator)
-    }
-}
-
-/// Where tokens can be: an organization's, or one's own.
-pub trait TokenPlace: Place {
-    /// Who owns the tokens there.
-    fn owner(&self) -> TokenOwner;
-}
-
-impl TokenPlace for InOrganization {
-    fn owner(&self) -> TokenOwner {
-        TokenOwner::Organization(self.0)
-    }
-}
-
-impl TokenPlace for Own {
-    fn owner(&self) -> TokenOwner {
-        TokenOwner::User(self.0)
     }
 }
 

@@ -30,10 +30,12 @@
 
 pub mod action;
 mod grant;
+mod place;
 mod policy;
 mod standing;
 
 pub use action::{Action, KeyNeed, Permission, Rule, TokenAction};
-pub use grant::{Actor, CommandLine, Console, Grant, Holder, InOrganization, Origin, Own, Place, TokenPlace, Verified};
+pub use grant::{Actor, CommandLine, Grant, Origin};
+pub use place::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
 pub use policy::{decide, may};
 pub use standing::{Authenticator, Relation, Standing};

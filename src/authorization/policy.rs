@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::action::{Action, KeyNeed, Rule};
-use super::grant::{Grant, Origin, Place};
+use super::grant::{Grant, Origin};
+use super::place::Place;
 use super::standing::{Authenticator, Relation, Standing};
 use crate::domain::{KeyScope, Refusal, Role, UserReference};
 
@@ -23,6 +24,17 @@ pub fn decide<A: Action>(
         return Err(Refusal::Forbidden(needed(A::RULE)));
     }
     Ok(Grant::new(standing, origin, place))
+}
+
+impl<A: Action> Grant<A> {
+    /// The same caller, another action in the same place: decided anew, on the same facts.
+    ///
+    /// # Errors
+    /// What [`decide`] says.
+    pub fn also<B: Action>(&self) -> Result<Grant<B>, Refusal> {
+        let standing = self.standing().ok_or(Refusal::Forbidden("a login"))?;
+        decide(Arc::clone(standing), self.origin().clone(), None)
+    }
 }
 
 /// Whether the rule lets somebody with this relation through.

@@ -5,7 +5,7 @@ use utoipa::openapi::{OpenApi, Tag};
 use utoipa::{Modify, OpenApi as _};
 
 use super::problem::{Problem, Violation};
-use super::{router, routing::Api};
+use super::{operations, routing::Api};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -75,5 +75,5 @@ pub fn base() -> OpenApi {
 /// The whole document; made without a database.
 #[must_use]
 pub fn document() -> OpenApi {
-    router::routes(Api::documented_only(base())).into_parts().1
+    operations::all(Api::documented_only(base())).into_parts().1
 }

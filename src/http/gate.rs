@@ -126,7 +126,7 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        Ok(Self { presented: presented(parts)?.clone(), origin: origin::of(parts) })
+        Ok(Self { presented: *presented(parts)?, origin: origin::of(parts) })
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, ValuePointerRef};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::problem::{Problem, Result, Violation};
@@ -19,12 +18,12 @@ pub struct Body<T>(pub T);
 impl<T: Deserr<Violations>> FromRequest<AppState> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+    async fn from_request(request: Request, _: &AppState) -> Result<Self> {
         if !is_json(request.headers()) {
             let detail = "the body must be application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        read_json(&bytes(request, state.settings.body_limit).await?).and_then(parse).map(Self)
+        read_json(&bytes(request).await?).and_then(parse).map(Self)
     }
 }
 
@@ -39,21 +38,10 @@ impl<T: Deserr<Violations>> FromRequestParts<AppState> for Query<T> {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes.
-pub async fn bytes(request: Request, limit: usize) -> Result<Vec<u8>> {
-    let too_large = || {
-        let detail = format!("the body is larger than {limit} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-    };
-    // An announced length is refused before a byte is read.
-    if request.body().size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(body) => Ok(body.to_bytes().to_vec()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early")),
-    }
+/// The body, which [`super::receive`] has read and bounded.
+pub async fn bytes(request: Request) -> Result<Vec<u8>> {
+    let body = request.into_body().collect().await.map_err(|_| Problem::internal())?;
+    Ok(body.to_bytes().to_vec())
 }
 
 /// Any JSON document, or 400.

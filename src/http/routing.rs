@@ -179,6 +179,7 @@ fn problems(
         (guarded || body, "401", "no credential, or one that does not work (any more)"),
         (guarded, "403", "known, but not allowed"),
         (guarded, "404", "not there, or not the caller's to know"),
+        (body, "408", "the body took too long to arrive"),
         (guarded && writes, "409", "an invariant stands in the way; see `code`"),
         (conditional, "412", "the resource is not in the version that `If-Match` names"),
         (body, "413", "the body is too large"),

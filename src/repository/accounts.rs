@@ -12,6 +12,8 @@ use crate::domain::{
     Refusal, Role, SessionId, UserId, UserStatus,
 };
 
+pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
+
 /// What a log-in needs to know of an account.
 pub struct LoginAccount {
     /// Its id.
@@ -184,7 +186,7 @@ async fn account(connection: impl sqlx::PgExecutor<'_>, user: UserId) -> Result<
             account.memberships.push(AccountMembership { organization_id, name, path, status, roles, joined_at });
         }
     }
-    Ok(account.ok_or(super::users::NO_USER)?)
+    Ok(account.ok_or(NO_USER)?)
 }
 
 /// What follows for an account, which the caller has locked, from having left an organization: another home; and without

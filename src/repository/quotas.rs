@@ -224,7 +224,7 @@ async fn resolve(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(Some(id.ok_or(super::users::NO_USER)?))
+    Ok(Some(id.ok_or(super::accounts::NO_USER)?))
 }
 
 fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>, quota: &Quota) -> Target {

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use super::accounts::NO_USER;
 use super::change::{Change, Precondition, Target};
 use super::{Repository, Result};
 use crate::authentication::InvitationDigest;
@@ -12,8 +13,6 @@ use crate::domain::{
     EmailAddress, Invitation, InvitationId, OrganizationId, Page, PageRequest, PersonName, Refusal, Role, User, UserId,
     UserReference, UserStatus,
 };
-
-pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
 
 /// Somebody to be added.
 #[derive(Debug)]

@@ -3,6 +3,9 @@
 mod app;
 mod caller;
 mod cluster;
+pub mod installation;
+pub mod process;
+pub mod storm;
 
-pub use app::App;
+pub use app::{App, PASSWORD};
 pub use caller::{Answer, Caller};
