@@ -7,6 +7,7 @@ mod api_keys;
 mod audit_events;
 mod authorization;
 mod durability;
+mod idempotency;
 mod invitations;
 mod isolation;
 mod luna_sdk;
