@@ -3,6 +3,7 @@
 mod accounts;
 mod bound_keys;
 mod foreign_things;
+mod repeated_answers;
 mod tree;
 mod unknown_users;
 
