@@ -49,6 +49,7 @@ pub struct Address {
 
 impl GatedRoute {
     /// For the macro [`route`] only.
+    #[must_use]
     pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
         Self { guarded, served: Served::Documented(documented) }
     }
@@ -79,11 +80,13 @@ pub struct Api {
 
 impl Api {
     /// No routes yet.
+    #[must_use]
     pub fn new(document: OpenApi, state: AppState) -> Self {
         Self { state: Some(state), ..Self::documented_only(document) }
     }
 
     /// For the documentation alone: routes that are never served.
+    #[must_use]
     pub fn documented_only(document: OpenApi) -> Self {
         Self { router: OpenApiRouter::with_openapi(document), undocumented: Vec::new(), state: None }
     }
@@ -107,6 +110,7 @@ impl Api {
         Self { router, ..self }
     }
 
+    /// What every route with a gate has in front of it.
     fn behind_credential(
         &self,
         permission: Option<&'static str>,

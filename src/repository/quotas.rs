@@ -12,7 +12,14 @@ use crate::domain::{OrganizationId, QpuTokenId, Quota, Refusal, Timestamp, UserI
 /// A quota's window, where no end is given.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::days(365);
 
+/// The last second that RFC 3339 can name: 9999-12-31T23:59:59Z.
+const LAST_MOMENT: Timestamp = match Timestamp::from_timestamp(253_402_300_799, 0) {
+    Some(moment) => moment,
+    None => Timestamp::MAX_UTC,
+};
+
 const NO_QUOTA: Refusal = Refusal::NotFound("quota");
+const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
 
 /// Whom a quota limits.
 #[derive(Debug, Clone)]
@@ -48,7 +55,7 @@ pub struct TokenLimit {
 impl QuotaChange {
     fn window(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let start = self.start.unwrap_or(now);
-        (start, self.end.unwrap_or(start + DEFAULT_WINDOW))
+        (start, self.end.unwrap_or_else(|| (start + DEFAULT_WINDOW).min(LAST_MOMENT)))
     }
 }
 
@@ -141,9 +148,12 @@ impl Repository {
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
         let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        lock_token(&mut change, token).await?;
         let quota = match lock(&mut change, token, user).await? {
-            None if precondition.0.is_some() => return Err(Refusal::PreconditionFailed.into()),
-            None => insert(&mut change, token, user, wanted).await?,
+            None => {
+                precondition.check_absent()?;
+                insert(&mut change, token, user, wanted).await?
+            }
             Some(before) => {
                 precondition.check(before.version)?;
                 let (start, end) = wanted.window(change.now);
@@ -205,7 +215,7 @@ async fn resolve(
     sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2", token.uuid(), organization.uuid())
         .fetch_optional(&mut *connection)
         .await?
-        .ok_or(Refusal::NotFound("QPU token"))?;
+        .ok_or(NO_TOKEN)?;
     let QuotaSubject::User(user) = subject else { return Ok(None) };
     let id = sqlx::query_scalar!(
         r#"SELECT u.id AS "id: UserId" FROM users u
@@ -227,6 +237,15 @@ fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>,
         Some(user) => target.with("user", user.to_string()),
         None => target,
     }
+}
+
+/// Two that set the same limit for the first time wait for each other here; and one whose token goes, for its end.
+async fn lock_token(change: &mut Change, token: QpuTokenId) -> Result<()> {
+    sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 FOR NO KEY UPDATE", token.uuid())
+        .fetch_optional(&mut **change)
+        .await?
+        .ok_or(NO_TOKEN)?;
+    Ok(())
 }
 
 async fn lock(change: &mut Change, token: QpuTokenId, user: Option<UserId>) -> Result<Option<Quota>> {

@@ -170,14 +170,6 @@ impl Repository {
         )
         .execute(&mut *change)
         .await?;
-        sqlx::query!(
-            "DELETE FROM quotas q USING qpu_tokens t
-              WHERE t.id = q.qpu_token_id AND t.organization_id = $1 AND q.user_id = $2",
-            organization.uuid(),
-            user.id.uuid()
-        )
-        .execute(&mut *change)
-        .await?;
         super::accounts::settle_after_leaving(&mut change, user.id).await?;
         change.commit(Target::new(organization, "user", user.id.uuid()).with("email", user.email)).await
     }

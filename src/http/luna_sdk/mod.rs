@@ -17,6 +17,7 @@ mod token;
 mod tokens_by_id;
 mod tokens_by_name;
 mod users;
+mod version;
 
 use utoipa::openapi::OpenApi;
 
