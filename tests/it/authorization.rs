@@ -10,6 +10,8 @@ mod request;
 mod table;
 mod world;
 
+use reqwest::Method;
+
 use self::operation::Operation;
 use self::request::{About, Request};
 use self::table::Table;
