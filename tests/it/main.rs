@@ -13,6 +13,7 @@ mod preconditions;
 mod problems;
 mod qpu_tokens;
 mod quotas;
+mod races;
 mod roles;
 mod sessions;
 mod shutdown;
