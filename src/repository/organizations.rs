@@ -91,6 +91,7 @@ impl Repository {
         let creator = grant.caller().ok_or(Refusal::Forbidden("a login"))?;
         let parent = grant.organization();
         let mut change = self.change(grant).await?;
+        super::accounts::still_active(&mut change, creator).await?;
         let organization = insert(&mut change, Some(parent), name).await?;
         let now = change.now;
         join_as_admin(&mut change, organization.id, creator, now).await?;
