@@ -18,4 +18,5 @@ mod roles;
 mod sessions;
 mod shutdown;
 mod support;
+mod throttling;
 mod users;
