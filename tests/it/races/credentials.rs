@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ROUNDS, Request, Twins, race};
+use super::{Request, Twins, race, rounds};
 use crate::support::{App, Caller, PASSWORD};
 
 async fn log_in(app: &App) -> Value {
@@ -18,7 +18,7 @@ fn refresh(tokens: &Value) -> Request {
 async fn one_refresh_token_used_by_several_gives_nobody_a_session_that_lasts() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let tokens = log_in(app).await;
         let answers = race((0..4).map(|number| (twins.at(&app.anonymous(), number), refresh(&tokens))).collect()).await;
         let won: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
@@ -36,7 +36,7 @@ async fn one_refresh_token_used_by_several_gives_nobody_a_session_that_lasts() {
 async fn a_session_is_refreshed_while_it_is_ended() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS * 2 {
+    for round in 0..rounds() * 2 {
         let tokens = log_in(app).await;
         let caller = Caller::with_access_token(&app.base_url, tokens["access_token"].as_str().unwrap());
         let end = if round % 2 == 0 {

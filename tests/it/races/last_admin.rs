@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ROUNDS, Request, Twins, one_wins, race};
+use super::{Request, Twins, one_wins, race, rounds};
 use crate::support::{App, paths};
 
 /// Active admins of an organization, as the database knows them.
@@ -17,7 +17,7 @@ async fn admins(app: &App, organization: &str) -> i64 {
 async fn last_two(take: [fn(&str, &str) -> Request; 2]) {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let lab = app.organization(&app.root, &format!("Lab {round}")).await;
         let mut others = Vec::new();
         for name in ["a", "b"] {
@@ -78,7 +78,7 @@ async fn removing_one_and_disabling_the_other() {
 async fn admins_of_several_organizations_leave_without_a_deadlock() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let north = app.organization(&app.root, &format!("North {round}")).await;
         let lab = app.organization(&north, "Lab").await;
         let (a, b) = (app.member(&north, &format!("a{round}")).await, app.member(&north, &format!("b{round}")).await);
@@ -181,7 +181,7 @@ async fn what_is_taken_away_is_gone_at_once_at_the_other_replica() {
 async fn everybody_leaves_at_once() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let lab = app.organization(&app.root, &format!("Lab {round}")).await;
         let mut people = vec![app.admin.clone()];
         for name in ["a", "b"] {
@@ -202,7 +202,7 @@ async fn everybody_leaves_at_once() {
 async fn the_same_removal_twice() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let ada = app.member(&app.root, &format!("ada{round}")).await;
         let remove = remove(&app.root, &ada.id);
         let answers = race(vec![(app.admin.clone(), remove.clone()), (app.admin.at(&twins.other), remove)]).await;

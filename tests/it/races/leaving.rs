@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ROUNDS, Request, Twins, race};
+use super::{Request, Twins, race, rounds};
 use crate::support::{App, PASSWORD, dwave, paths, person};
 
 /// State of an account, and how much is left of it.
@@ -21,7 +21,7 @@ async fn removed_from_both_organizations_at_once_the_account_is_closed() {
     let twins = Twins::start().await;
     let app = &twins.app;
     let (north, south) = (app.organization(&app.root, "North").await, app.organization(&app.root, "South").await);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let ada = app.member(&north, &format!("ada{round}")).await;
         ada.post("/v1/me/qpu-tokens", &dwave("mine")).await.expect(201);
         let added = app.admin.post(&paths::users(&south), &person(&ada.email)).await.expect(201);
@@ -44,7 +44,7 @@ async fn removed_from_both_organizations_at_once_the_account_is_closed() {
 async fn an_invitation_is_accepted_while_it_is_taken_back() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let added =
             app.admin.post(&paths::users(&app.root), &person(&format!("ada{round}@example.com"))).await.expect(201);
         let id = added["id"].as_str().unwrap();
@@ -77,7 +77,7 @@ async fn an_invitation_is_accepted_while_it_is_taken_back() {
 async fn removed_disabled_and_logged_in_together() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let ada = app.member(&app.root, &format!("ada{round}")).await;
         let log_in = json!({"email": ada.email, "password": PASSWORD});
         let change = json!({"current_password": PASSWORD, "new_password": "an even better password"});
@@ -107,7 +107,7 @@ async fn removed_and_added_again_together() {
     let twins = Twins::start().await;
     let app = &twins.app;
     let lab = app.organization(&app.root, "Lab").await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let ada = app.member(&app.root, &format!("ada{round}")).await;
         let answers = race(vec![
             (app.admin.clone(), Request::Delete(paths::user(&app.root, &ada.id))),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ROUNDS, Request, Twins, one_wins, race};
+use super::{Request, Twins, one_wins, race, rounds};
 use crate::support::{PASSWORD, dwave, paths, person};
 
 /// The same request from four tasks at two replicas.
@@ -15,7 +15,7 @@ async fn one_name_is_given_once() {
     let twins = Twins::start().await;
     let root = &twins.app.root;
     let ada = twins.app.member(root, "ada").await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let organization = json!({"name": format!("Lab {round}"), "parent_id": root});
         let answers = four(&twins, Request::Post("/v1/organizations".to_owned(), organization)).await;
         one_wins(&answers, 201, 409, "organization_name_taken");
@@ -35,7 +35,7 @@ async fn one_person_is_added_once_and_has_one_account() {
     let twins = Twins::start().await;
     let app = &twins.app;
     let (north, south) = (app.organization(&app.root, "North").await, app.organization(&app.root, "South").await);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let lower = person(&format!("ada{round}@example.com"));
         let upper = person(&format!("ADA{round}@EXAMPLE.com"));
         let answers = race(vec![
@@ -58,7 +58,7 @@ async fn putting_a_limit_or_a_role_together_is_putting_it() {
     let twins = Twins::start().await;
     let app = &twins.app;
     let ada = app.member(&app.root, "ada").await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let token = app.token(&app.root, &format!("Token {round}"), "secret").await;
         for path in [paths::quota(&app.root, &token), paths::user_quota(&app.root, &token, &ada.id)] {
             let answers = four(&twins, Request::Put(path, json!({"quota": 1}))).await;
@@ -86,14 +86,14 @@ async fn rotations_follow_each_other_and_leave_one_version() {
     let app = &twins.app;
     let token = app.token(&app.root, "one", "secret").await;
     let credential = format!("{}/credential", paths::token(&app.root, &token));
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let rotate = Request::Put(credential.clone(), json!({"credential": {"token": "next"}}));
         let answers = four(&twins, rotate).await;
         assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     }
     let versions: Vec<i32> =
         sqlx::query_scalar("SELECT secret_version FROM qpu_token_secrets").fetch_all(&app.database).await.unwrap();
-    assert_eq!(versions, [1 + 4 * i32::try_from(ROUNDS).unwrap()]);
+    assert_eq!(versions, [1 + 4 * i32::try_from(rounds()).unwrap()]);
     app.repository.stored_secrets_open().await.unwrap();
 }
 
@@ -101,7 +101,7 @@ async fn rotations_follow_each_other_and_leave_one_version() {
 async fn one_invitation_is_accepted_once() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let added =
             app.admin.post(&paths::users(&app.root), &person(&format!("ada{round}@example.com"))).await.expect(201);
         let accept = |number: usize| {

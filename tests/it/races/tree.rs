@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ROUNDS, Request, Twins, one_wins, race};
+use super::{Request, Twins, one_wins, race, rounds};
 use crate::support::{App, Caller, paths};
 
 fn move_to(organization: &str, parent: &str) -> Request {
@@ -32,7 +32,7 @@ async fn misplaced(app: &App) -> i64 {
 async fn two_moves_that_together_would_make_a_circle() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let a = app.organization(&app.root, &format!("A {round}")).await;
         let b = app.organization(&app.root, &format!("B {round}")).await;
         let (below_a, below_b) = (app.organization(&a, "Below").await, app.organization(&b, "Below").await);
@@ -48,7 +48,7 @@ async fn two_moves_that_together_would_make_a_circle() {
 async fn three_moves_in_a_ring_and_a_rename_of_each() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let mut ring = Vec::new();
         for name in ["A", "B", "C"] {
             ring.push(app.organization(&app.root, &format!("{name} {round}")).await);
@@ -73,7 +73,7 @@ async fn three_moves_in_a_ring_and_a_rename_of_each() {
 async fn a_child_is_created_while_its_parent_is_deleted() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let parent = app.organization(&app.root, &format!("Parent {round}")).await;
         let answers =
             race(vec![(app.admin.clone(), create(&parent, "Child")), (app.admin.at(&twins.other), delete(&parent))])
@@ -93,7 +93,7 @@ async fn a_child_is_created_while_its_parent_is_deleted() {
 async fn something_is_moved_below_what_is_deleted() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let parent = app.organization(&app.root, &format!("Parent {round}")).await;
         let child = app.organization(&app.root, &format!("Child {round}")).await;
         let answers =
@@ -114,7 +114,7 @@ async fn something_is_moved_below_what_is_deleted() {
 async fn the_tree_grows_at_its_foot_while_it_sinks() {
     let twins = Twins::start().await;
     let app = &twins.app;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         // A chain of three hangs below the root; five more levels are free. Moved below `deep` its last link is the
         // eighth, and may have no child: either it gets one or it is moved.
         let top = app.organization(&app.root, &format!("Top {round}")).await;
@@ -140,7 +140,7 @@ async fn an_organization_is_filled_while_it_is_deleted() {
     let twins = Twins::start().await;
     let app = &twins.app;
     let login = app.log_in("root@example.com", crate::support::PASSWORD).await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let lab = app.organization(&app.root, &format!("Lab {round}")).await;
         let ada = app.member_with_role(&lab, &format!("ada{round}"), "admin").await;
         let ida = crate::support::person(&format!("ida{round}@example.com"));
