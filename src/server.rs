@@ -1,20 +1,45 @@
 //! Listeners, and how they end: no new requests, the running ones finish, then everything closes.
+//!
+//! The accept loop is our own because `axum::serve` has no limit on the time that a request's head may take, and at the
+//! end waits for connections that have never sent one.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
 
 /// How long running requests may take to end once the service stops.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// How long the head of a request may take to arrive, and so how long a connection may be idle. Longer than proxies
+/// keep idle connections by default, so that they are the ones to close them.
+const HEAD: Duration = Duration::from_secs(75);
+
+/// How long a connection without a running request is kept once the service stops: for a request already on its way.
+const FAREWELL: Duration = Duration::from_millis(250);
+
+/// How long to wait for resources when the system has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// A running server.
 pub struct Server {
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<std::io::Result<()>>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -26,13 +51,7 @@ impl Server {
 
     /// Serves the router on this listener.
     pub fn serve(&mut self, listener: TcpListener, router: Router) {
-        let mut stop = self.stop.subscribe();
-        let stopped = async move {
-            // An error says that the server is gone, and so is the reason to go on.
-            let _ = stop.wait_for(|stop| *stop).await;
-        };
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        self.tasks.push(tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stopped).into_future()));
+        self.tasks.push(tokio::spawn(accept(listener, router, self.stop.subscribe())));
     }
 
     /// Takes no new requests and waits for the running ones, up to half a minute.
@@ -40,7 +59,7 @@ impl Server {
         self.stop.send_replace(true);
         for task in self.tasks {
             let abort = task.abort_handle();
-            if tokio::time::timeout(GRACE, task).await.is_err() {
+            if timeout(GRACE, task).await.is_err() {
                 tracing::warn!("requests were still running after {GRACE:?} and have been ended");
                 abort.abort();
             }
@@ -51,5 +70,64 @@ impl Server {
 impl Default for Server {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Returns when the server is to stop and all connections have ended.
+async fn accept(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(converse(stream, peer, router.clone(), stop.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that the server is gone, and so is the reason to go on.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Serves one connection to its end. How it ends is the client's business; there is nothing to log.
+async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop: watch::Receiver<bool>) {
+    // Held here, by the service, and by every request until its answer's body is gone.
+    let held = Arc::new(());
+    let running = Arc::clone(&held);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (router, running) = (router.clone(), Arc::clone(&running));
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        async move {
+            let answer = router.oneshot(request).await?;
+            let hold = move |frame| {
+                let _ = &running;
+                frame
+            };
+            Ok::<_, Infallible>(answer.map(|body| Body::new(body.map_frame(hold))))
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+    }
+    while timeout(FAREWELL, connection.as_mut()).await.is_err() {
+        if Arc::strong_count(&held) <= 2 {
+            return;
+        }
     }
 }

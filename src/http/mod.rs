@@ -16,6 +16,7 @@ mod origin;
 mod page;
 mod path;
 mod problem;
+mod receive;
 mod router;
 pub mod routing;
 mod state;
@@ -24,5 +25,6 @@ mod value;
 
 pub use document::document;
 pub use health::metrics_router;
+pub use luna_sdk::addresses as luna_sdk_addresses;
 pub use router::router;
 pub use state::{AppState, LoginLimits, Settings};

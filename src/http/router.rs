@@ -16,11 +16,11 @@ use tracing::{Span, field};
 use super::problem::Problem;
 use super::routing::Api;
 use super::state::AppState;
-use super::{docs, document, luna_sdk, operations, origin};
+use super::{docs, document, luna_sdk, operations, origin, receive};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The service as one router. The order of the layers is the order in which a request meets them.
+/// The service as one router. A request meets the last layer first.
 pub fn router(state: AppState) -> Router {
     let api = luna_sdk::routes(operations::all(Api::new(document::base(), state.clone())));
     let (router, _) = api.into_parts();
@@ -30,6 +30,7 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take this method")
         })
+        .layer(from_fn_with_state(state.clone(), receive::whole))
         .layer(from_fn_with_state(state.clone(), bound_time))
         .layer(from_fn_with_state(state.clone(), origin::find))
         .layer(CatchPanicLayer::custom(after_panic))

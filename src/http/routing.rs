@@ -33,11 +33,23 @@ pub struct GatedRoute {
 
 enum Served {
     Documented(UtoipaMethodRouter<AppState>),
-    Undocumented(String, MethodRouter<AppState>),
+    Undocumented(Address, MethodRouter<AppState>),
+}
+
+/// What would stand in `openapi.yaml` of a route that is not ours to describe, for whoever lists all routes.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// The method.
+    pub method: Method,
+    /// The path, with the names of what it names in braces.
+    pub path: String,
+    /// What a caller needs; `None` if nothing.
+    pub permission: Option<&'static str>,
 }
 
 impl GatedRoute {
     /// For the macro [`route`] only.
+    #[must_use]
     pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
         Self { guarded, served: Served::Documented(documented) }
     }
@@ -49,44 +61,56 @@ impl GatedRoute {
         T: Gated + 'static,
     {
         let guarded = guard(&handler);
-        Self { guarded, served: Served::Undocumented(path.to_owned(), on(method, handler)) }
+        let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let named = methods
+            .into_iter()
+            .find(|known| MethodFilter::try_from(known.clone()).is_ok_and(|filter| filter == method));
+        let address =
+            Address { method: named.unwrap_or_default(), path: path.to_owned(), permission: guarded.permission };
+        Self { guarded, served: Served::Undocumented(address, on(method, handler)) }
     }
 }
 
 /// A set of routes and their documentation.
 pub struct Api {
     router: OpenApiRouter<AppState>,
+    undocumented: Vec<Address>,
     state: Option<AppState>,
 }
 
 impl Api {
     /// No routes yet.
+    #[must_use]
     pub fn new(document: OpenApi, state: AppState) -> Self {
-        Self { router: OpenApiRouter::with_openapi(document), state: Some(state) }
+        Self { state: Some(state), ..Self::documented_only(document) }
     }
 
     /// For the documentation alone: routes that are never served.
+    #[must_use]
     pub fn documented_only(document: OpenApi) -> Self {
-        Self { router: OpenApiRouter::with_openapi(document), state: None }
+        Self { router: OpenApiRouter::with_openapi(document), undocumented: Vec::new(), state: None }
     }
 
     /// Adds a route. Unless it is public, a layer in front of its gate turns away whoever presents no credential.
     #[must_use]
-    pub fn route(self, route: GatedRoute) -> Self {
+    pub fn route(mut self, route: GatedRoute) -> Self {
         let permission = route.guarded.permission;
         let router = match route.served {
             Served::Documented((schemas, paths, methods)) => {
                 let methods = self.behind_credential(permission, methods);
                 self.router.routes((schemas, describe(paths, permission), methods))
             }
-            Served::Undocumented(path, methods) => {
+            Served::Undocumented(address, methods) => {
                 let methods = self.behind_credential(permission, methods);
-                self.router.route(&path, methods)
+                let router = self.router.route(&address.path, methods);
+                self.undocumented.push(address);
+                router
             }
         };
-        Self { router, state: self.state }
+        Self { router, ..self }
     }
 
+    /// What every route with a gate has in front of it.
     fn behind_credential(
         &self,
         permission: Option<&'static str>,
@@ -98,6 +122,11 @@ impl Api {
                 .route_layer(from_fn_with_state(state.clone(), credential::require)),
             _ => methods,
         }
+    }
+
+    /// The routes that the documentation does not have.
+    pub fn into_undocumented(self) -> Vec<Address> {
+        self.undocumented
     }
 
     /// The router and its documentation.
@@ -175,6 +204,7 @@ fn problems(
         (guarded || body, "401", "no credential, or one that does not work (any more)"),
         (guarded, "403", "known, but not allowed"),
         (guarded, "404", "not there, or not the caller's to know"),
+        (body, "408", "the body took too long to arrive"),
         (guarded && writes, "409", "an invariant stands in the way; see `code`"),
         (conditional, "412", "the resource is not in the version that `If-Match` names"),
         (body, "413", "the body is too large"),

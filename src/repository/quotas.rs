@@ -1,6 +1,6 @@
 //! Limits on organizations' tokens, for the whole organization or for one user.
 
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::change::{Change, Precondition, Target};
@@ -12,8 +12,11 @@ use crate::domain::{OrganizationId, QpuTokenId, Quota, Refusal, Timestamp, UserI
 /// A quota's window, where no end is given.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::days(365);
 
-/// The last second of the year 9999, after which RFC 3339 has no word for a moment; since 1970.
-const END_OF_TIME: i64 = 253_402_300_799;
+/// The last second that RFC 3339 can name: 9999-12-31T23:59:59Z.
+const LAST_MOMENT: Timestamp = match Timestamp::from_timestamp(253_402_300_799, 0) {
+    Some(moment) => moment,
+    None => Timestamp::MAX_UTC,
+};
 
 const NO_QUOTA: Refusal = Refusal::NotFound("quota");
 const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
@@ -52,8 +55,7 @@ pub struct TokenLimit {
 impl QuotaChange {
     fn window(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let start = self.start.unwrap_or(now);
-        let year = (start + DEFAULT_WINDOW).min(DateTime::from_timestamp(END_OF_TIME, 0).unwrap_or(start));
-        (start, self.end.unwrap_or(year))
+        (start, self.end.unwrap_or_else(|| (start + DEFAULT_WINDOW).min(LAST_MOMENT)))
     }
 }
 

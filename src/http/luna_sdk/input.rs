@@ -16,8 +16,8 @@ pub struct Body<T>(pub T);
 impl<T: Deserr<Violations>> FromRequest<AppState> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        read_json(&bytes(request, state.settings.body_limit).await?).and_then(parse).map(Self)
+    async fn from_request(request: Request, _: &AppState) -> Result<Self> {
+        read_json(&bytes(request).await?).and_then(parse).map(Self)
     }
 }
 
@@ -27,8 +27,8 @@ pub struct Form<T>(pub T);
 impl<T: Deserr<Violations>> FromRequest<AppState> for Form<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        read_pairs(&bytes(request, state.settings.body_limit).await?).and_then(parse).map(Self)
+    async fn from_request(request: Request, _: &AppState) -> Result<Self> {
+        read_pairs(&bytes(request).await?).and_then(parse).map(Self)
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::input::Count;
 use super::kind::{Kind, Private, Shared};
 use super::token::{IdentifiedToken, ListedToken, NamedToken};
+use super::version::Version;
 use crate::authorization::action::{account, personal_tokens, qpu_tokens, quotas, token_verb};
 use crate::authorization::{Grant, TokenAction};
 use crate::domain::{ProviderName, QpuToken, QpuTokenId, Refusal, TokenName};
@@ -127,6 +128,7 @@ struct ByKey {
 async fn list_by_name(
     AtHome(grant): AtHome<account::Read>,
     State(state): State<AppState>,
+    version: Version,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ByKey>> {
     let (shared, private) = query.grants(&grant)?;
@@ -134,8 +136,8 @@ async fn list_by_name(
     let personal = query.tokens(&state, private.as_ref(), DEFAULT_LIMIT).await?;
     // A key of scope `use` may list tokens, but not their limits.
     let mut limits = match grant.also::<quotas::List>() {
-        Ok(grant) => limits_by_token(&state, &grant, &organization).await?,
-        Err(_) => HashMap::new(),
+        Ok(grant) if version.knows_quotas_in_lists() => limits_by_token(&state, &grant, &organization).await?,
+        _ => HashMap::new(),
     };
     let shared = organization.into_iter().map(|token| {
         let limits = limits.remove(&token.id).unwrap_or_default();

@@ -17,8 +17,11 @@ mod token;
 mod tokens_by_id;
 mod tokens_by_name;
 mod users;
+mod version;
 
-use super::routing::Api;
+use utoipa::openapi::OpenApi;
+
+use super::routing::{Address, Api};
 
 pub use problem::translate;
 
@@ -36,4 +39,10 @@ pub fn routes(api: Api) -> Api {
     let api = login.into_iter().fold(access_token::routes(api), |api, routes| routes(api, LOGIN_MOUNT));
     let places = KEY_MOUNTS.into_iter().flat_map(|mount| key.map(|routes| (mount, routes)));
     places.fold(api, |api, (mount, routes)| routes(api, mount))
+}
+
+/// Where all these routes are, and what their callers need.
+#[must_use]
+pub fn addresses() -> Vec<Address> {
+    routes(Api::documented_only(OpenApi::default())).into_undocumented()
 }

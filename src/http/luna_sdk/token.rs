@@ -54,7 +54,7 @@ impl From<RenameToken> for TokenChange {
     }
 }
 
-/// A token by name. From 1.0.8 on the SDK refuses members that it does not know. It also knows `token_type`, but always
+/// A token by name. The SDK of version 1 refuses members that it does not know. It also knows `token_type`, but always
 /// writes that itself, and 0.0.33 fails on a list that has it.
 #[derive(Serialize)]
 pub struct NamedToken {

@@ -1,12 +1,13 @@
-//! What `openapi.yaml` says that there is.
+//! What there is to be called: what `openapi.yaml` says, and the Luna SDK wire.
 
 use std::fmt;
 
-use luna_organizations::http::document;
+use luna_organizations::http::routing::Address;
+use luna_organizations::http::{document, luna_sdk_addresses};
 use reqwest::Method;
 use serde_json::Value;
 
-/// An operation of the document.
+/// An operation of the document, or of the Luna SDK wire.
 #[derive(Debug, Clone)]
 pub struct Operation {
     pub method: Method,
@@ -31,6 +32,19 @@ impl Operation {
             }
         }
         assert!(!found.is_empty());
+        found
+    }
+
+    /// All that the Luna SDKs call, which the document does not have.
+    pub fn of_luna_sdk() -> Vec<Self> {
+        let read = |address: Address| {
+            let has_body = address.method != Method::GET && address.method != Method::DELETE;
+            let permission = address.permission.unwrap_or("public").to_owned();
+            Self { method: address.method, path: address.path, permission, has_body }
+        };
+        let mut found: Vec<Self> = luna_sdk_addresses().into_iter().map(read).collect();
+        let order = |operation: &Self| METHODS.iter().position(|method| *method == operation.method);
+        found.sort_by_key(|operation| (operation.path.clone(), order(operation)));
         found
     }
 

@@ -6,15 +6,40 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::world::{Kind, World, new_user};
-use crate::support::PASSWORD;
+use crate::support::{Answer, Caller, PASSWORD};
 
 /// The id of nothing: for those whom the question does not come to.
-const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
+pub const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
 
 pub struct Request {
     pub method: Method,
     pub path: String,
-    pub body: Value,
+    pub content: Content,
+    /// For the `Luna-Organization` header.
+    pub organization: Option<String>,
+}
+
+pub enum Content {
+    Nothing,
+    Json(Value),
+    Form(String),
+}
+
+impl Request {
+    /// The answer that the caller gets.
+    pub async fn sent_by(self, caller: &Caller) -> Answer {
+        let request = caller.request(self.method, &self.path);
+        let request = match self.organization {
+            None => request,
+            Some(id) => request.header("luna-organization", id),
+        };
+        Answer::to(match self.content {
+            Content::Nothing => request,
+            Content::Json(body) => request.json(&body),
+            Content::Form(body) => request.header("content-type", "application/x-www-form-urlencoded").body(body),
+        })
+        .await
+    }
 }
 
 /// What a row is about, where an operation has more than one.
@@ -33,8 +58,9 @@ impl About {
     /// The rows of an operation.
     pub fn rows(operation: &Operation) -> Vec<Self> {
         match (operation.method.as_str(), operation.path.as_str()) {
-            ("GET", path) if path.ends_with("/users/{user}") => vec![Self::Anything, Self::Oneself],
+            ("GET", path) if path.ends_with("/{user}") => vec![Self::Anything, Self::Oneself],
             ("GET", "/v1/organizations/{organization}/qpu-tokens/{token}") => vec![Self::Anything, Self::Uninherited],
+            ("GET", "/api/v1/qpu-tokens/shared/{name}") => vec![Self::Anything, Self::Uninherited],
             ("PUT", path) if path.ends_with("/roles/{role}") => vec![Self::Anything, Self::Solver],
             _ => vec![Self::Anything],
         }
@@ -59,8 +85,8 @@ pub async fn request(world: &World, kind: &Kind, operation: &Operation, about: A
         path = path.replace(&format!("{{{parameter}}}"), &cell.parameter(&parameter).await);
     }
     cell.put_quota(&path).await;
-    let body = if operation.has_body { cell.body().await } else { Value::Null };
-    Request { method: operation.method.clone(), path, body }
+    let content = if operation.has_body { Content::Json(cell.body().await) } else { Content::Nothing };
+    Request { method: operation.method.clone(), path, content, organization: None }
 }
 
 struct Cell<'a> {

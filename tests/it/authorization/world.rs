@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 use crate::support::{App, Caller, PASSWORD};
 
+/// The names of Acme's tokens.
+pub const INHERITED: &str = "inherited";
+pub const UNINHERITED: &str = "not-inherited";
+
 pub struct World {
     pub app: App,
     above: String,
@@ -67,8 +71,8 @@ impl World {
         let organization = app.organization(&above, "Acme").await;
         let beside = app.organization(&above, "Beside").await;
         let below = app.organization(&organization, "Lab").await;
-        let token = app.token(&organization, "for all", "DEV-inherited").await;
-        let uninherited_token = app.token(&organization, "for us", "DEV-not-inherited").await;
+        let token = app.token(&organization, INHERITED, "DEV-inherited").await;
+        let uninherited_token = app.token(&organization, UNINHERITED, "DEV-not-inherited").await;
         let path = format!("/v1/organizations/{organization}/qpu-tokens/{uninherited_token}");
         app.admin.patch(&path, &json!({"inherited": false})).await.expect(200);
         let subject = app.member(&organization, "subject").await;
@@ -121,7 +125,13 @@ impl World {
 
     /// A new token of Acme.
     pub async fn new_token(&self) -> String {
-        self.app.token(&self.organization, &self.word(), "DEV-throw-away").await
+        self.new_named_token().await.0
+    }
+
+    /// A new token of Acme, and its name.
+    pub async fn new_named_token(&self) -> (String, String) {
+        let name = self.word();
+        (self.app.token(&self.organization, &name, "DEV-throw-away").await, name)
     }
 
     /// A new organization that a caller of this kind stands to as to Acme.
