@@ -8,26 +8,12 @@ use crate::authentication::PasswordHash;
 use crate::authorization::action::account::{ChangePassword, Read, Update};
 use crate::authorization::{Authenticator, Grant};
 use crate::domain::{
-    Account, AccountMembership, EmailAddress, MembershipStatus, OrganizationId, OrganizationSummary, PersonName,
-    Refusal, Role, SessionId, UserId, UserStatus,
+    Account, AccountMembership, MembershipStatus, OrganizationId, OrganizationSummary, PersonName, Refusal, Role,
+    SessionId, UserId, UserStatus,
 };
 
 pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
 const CLOSED: Refusal = Refusal::Unauthenticated("the account has been closed or disabled");
-
-/// What a log-in needs to know of an account.
-pub struct LoginAccount {
-    /// Its id.
-    pub id: UserId,
-    /// Its address.
-    pub email: String,
-    /// Its home organization, whose audit log tells of failures.
-    pub home: Option<OrganizationId>,
-    /// What the password is checked against; `None` unless the account is active.
-    pub password: Option<PasswordHash>,
-    /// Whether the account was logged in to from this address before.
-    pub familiar: bool,
-}
 
 /// What people can change of their own account.
 #[derive(Debug, Default)]
@@ -41,27 +27,6 @@ pub struct AccountChange {
 }
 
 impl Repository {
-    /// The account of this e-mail address, for a log-in from this network address. One statement, known account or not.
-    pub async fn login_account(&self, email: &EmailAddress, address: &str) -> Result<Option<LoginAccount>> {
-        let row = self
-            .again_if_disconnected(|| {
-                sqlx::query!(
-                    r#"SELECT u.id AS "id: UserId", u.email, u.home_organization_id AS "home: OrganizationId",
-                              CASE WHEN u.status = 'active' THEN u.password_hash END AS password,
-                              EXISTS (SELECT 1 FROM familiar_addresses f
-                                       WHERE f.user_id = u.id AND f.address_digest = $2) AS "familiar!"
-                         FROM users u WHERE u.email_key = $1"#,
-                    email.key(),
-                    super::login_attempts::digest(address),
-                )
-                .fetch_optional(&self.pool)
-            })
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let password = row.password.as_deref().map(PasswordHash::parse).transpose()?;
-        Ok(Some(LoginAccount { id: row.id, email: row.email, home: row.home, password, familiar: row.familiar }))
-    }
-
     /// The caller's account. To an API key that is bound to an organization it tells of no other.
     pub async fn account(&self, grant: &Grant<Read>) -> Result<Account> {
         let mut account = account(&self.pool, grant.user()).await?;
