@@ -13,6 +13,7 @@ use crate::domain::{
 };
 
 pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
+const CLOSED: Refusal = Refusal::Unauthenticated("the account has been closed or disabled");
 
 /// What people can change of their own account.
 #[derive(Debug, Default)]
@@ -45,9 +46,13 @@ impl Repository {
     ) -> Result<Account> {
         let mut change = self.change(grant).await?;
         let user = grant.user();
-        let before = sqlx::query!("SELECT version FROM users WHERE id = $1 FOR UPDATE", user.uuid())
-            .fetch_one(&mut *change)
-            .await?;
+        let before = sqlx::query!(
+            "SELECT version FROM users WHERE id = $1 AND status = 'active' FOR NO KEY UPDATE",
+            user.uuid()
+        )
+        .fetch_optional(&mut *change)
+        .await?
+        .ok_or(CLOSED)?;
         precondition.check(before.version)?;
         if let Some(home) = wanted.home_organization {
             let member = sqlx::query_scalar!(
@@ -90,14 +95,16 @@ impl Repository {
         let user = grant.user();
         let now = change.now;
         let home = sqlx::query_scalar!(
-            r#"UPDATE users SET password_hash = $2, version = version + 1, updated_at = $3 WHERE id = $1
+            r#"UPDATE users SET password_hash = $2, version = version + 1, updated_at = $3
+                WHERE id = $1 AND status = 'active'
             RETURNING home_organization_id AS "home: OrganizationId""#,
             user.uuid(),
             password.as_str(),
             now,
         )
-        .fetch_one(&mut *change)
-        .await?;
+        .fetch_optional(&mut *change)
+        .await?
+        .ok_or(CLOSED)?;
         sqlx::query!(
             "DELETE FROM sessions WHERE user_id = $1 AND id IS DISTINCT FROM $2",
             user.uuid(),
@@ -156,6 +163,16 @@ async fn account(connection: impl sqlx::PgExecutor<'_>, user: UserId) -> Result<
         }
     }
     Ok(account.ok_or(NO_USER)?)
+}
+
+/// Makes sure that the account is not being closed at this moment: what it were given now would be there still when it
+/// is opened anew, for somebody else. Holds it until the change ends. To be called before anything is locked.
+pub(super) async fn still_active(change: &mut Change, user: UserId) -> Result<()> {
+    sqlx::query!("SELECT id FROM users WHERE id = $1 AND status = 'active' FOR SHARE", user.uuid())
+        .fetch_optional(&mut **change)
+        .await?
+        .ok_or(CLOSED)?;
+    Ok(())
 }
 
 /// What follows for an account, which the caller has locked, from having left an organization: limits on tokens that it

@@ -98,6 +98,9 @@ impl Repository {
         match reached.map(|row| row.window_ends_at).max() {
             None => Ok(LoginAttempt { buckets }),
             Some(end) => {
+                // Nobody looked at the password, so it was no failure: log-ins that came together and would all have
+                // succeeded must not keep each other out afterwards.
+                self.forgive(LoginAttempt { buckets }).await?;
                 let retry_after = u64::try_from((end - now).num_seconds()).unwrap_or_default().max(1);
                 Err(Refusal::TooManyAttempts { retry_after }.into())
             }
@@ -133,7 +136,8 @@ impl Repository {
     /// Takes the attempt back.
     pub async fn forgive(&self, attempt: LoginAttempt) -> Result<()> {
         sqlx::query!(
-            "UPDATE login_attempts SET failures = greatest(failures - 1, 0) WHERE bucket = ANY ($1)",
+            "UPDATE login_attempts SET failures = greatest(failures - 1, 0)
+              WHERE bucket IN (SELECT bucket FROM login_attempts WHERE bucket = ANY ($1) ORDER BY bucket FOR UPDATE)",
             &attempt.buckets
         )
         .execute(&self.pool)

@@ -8,7 +8,7 @@ pub mod paths;
 pub mod process;
 pub mod storm;
 
-pub use app::{App, PASSWORD};
+pub use app::{App, PASSWORD, vault};
 pub use caller::{Answer, Caller};
 
 use serde_json::{Value, json};
