@@ -2,7 +2,7 @@
 
 mod app;
 mod caller;
-mod cluster;
+pub mod cluster;
 pub mod installation;
 pub mod process;
 pub mod storm;
