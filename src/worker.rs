@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::repository::Repository;
 
-const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
+const SWEEP_EVERY: Duration = Duration::from_mins(15);
 
 /// Sweeps now and then, for ever. A failure is logged and the next round tries again.
 pub async fn run(repository: Repository) {

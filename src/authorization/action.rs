@@ -248,6 +248,8 @@ actions! {
         Delete = "delete", InOrganization, Admin, Write;
     }
     quotas: "quotas" {
+        /// See limits next to the tokens in a list: admins all, others their own.
+        List = "list", InOrganization, MemberOrAdmin, Read;
         /// See the organization's limit on a token.
         Read = "read", InOrganization, Admin, Read;
         /// See a user's limit on a token.

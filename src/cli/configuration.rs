@@ -11,6 +11,8 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::UncasedStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
 
 use crate::domain::{CredentialForm, FieldName, Provider, Providers};
 use crate::http::{LoginLimits, Settings};
@@ -20,6 +22,7 @@ const PREFIX: &str = "LUNA_ORGANIZATIONS_";
 /// The keys, outermost.
 const KEYS: &[&str] = &[
     "database_url",
+    "database_password_file",
     "database_connections",
     "key_ring",
     "listen",
@@ -41,12 +44,17 @@ fn top_level(key: &UncasedStr) -> &UncasedStr {
     UncasedStr::new(key.as_str().split("__").next().unwrap_or_default())
 }
 
+/// What a database's URL looks like.
+pub const DATABASE_URL_EXAMPLE: &str = "a URL such as postgres://user:password@host/name";
+
 /// Everything that an operator decides.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
     /// PostgreSQL; also `DATABASE_URL`.
     pub database_url: Option<String>,
+    /// A file with the database's password, instead of one in the URL.
+    pub database_password_file: Option<PathBuf>,
     /// Connections to PostgreSQL, at most: 1–1000.
     pub database_connections: u32,
     /// The key ring's file.
@@ -130,6 +138,7 @@ impl Default for Configuration {
     fn default() -> Self {
         Self {
             database_url: None,
+            database_password_file: None,
             database_connections: 10,
             key_ring: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
@@ -187,7 +196,7 @@ impl Configuration {
         Env::prefixed(PREFIX)
             .iter()
             .filter(|(key, _)| is_unknown(key))
-            .map(|(key, _)| format!("{PREFIX}{key}"))
+            .map(|(key, _)| format!("{PREFIX}{}", key.as_str().to_uppercase()))
             .collect()
     }
 
@@ -218,6 +227,21 @@ impl Configuration {
             Some((key, _, expected)) => Err(self.wrong(key, expected)),
             None => Ok(()),
         }
+    }
+
+    /// The database's URL, with the password from its file if there is one.
+    pub fn database(&self) -> Result<Zeroizing<String>, ConfigurationError> {
+        let url = self.database_url.clone().map(Zeroizing::new);
+        let url = url.ok_or_else(|| self.wrong("database_url", "the URL of a PostgreSQL database"))?;
+        let Some(file) = &self.database_password_file else { return Ok(url) };
+        let password = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
+            self.wrong("database_password_file", &format!("a readable file, which {} is not: {error}", file.display()))
+        })?;
+        let password = password.trim_end_matches(['\r', '\n']);
+        let mut url = Url::parse(&url).map_err(|_| self.wrong("database_url", DATABASE_URL_EXAMPLE))?;
+        url.set_password(Some(password))
+            .map_err(|()| self.wrong("database_url", "a URL with a host, because there is a database_password_file"))?;
+        Ok(Zeroizing::new(url.into()))
     }
 
     /// What requests need to know of it, once the API listens at `address`.
@@ -264,7 +288,7 @@ impl Configuration {
 }
 
 fn is_base_url(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| {
+    Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
     })
 }
@@ -287,7 +311,13 @@ fn explain(error: figment::Error) -> ConfigurationError {
             format!("{} must be {}", name(&key), form(&key).unwrap_or(expected))
         }
         Kind::UnknownField(field, known) => {
-            let key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
+            // The path ends with the field when the environment named it, and before it when a file did.
+            let in_table = first.path.last().is_some_and(|last| last != field);
+            let key = match key.as_str() {
+                "" => field.clone(),
+                table if in_table => format!("{table}.{field}"),
+                _ => key,
+            };
             format!("{} is no key; known are {}", name(&key), known.join(", "))
         }
         Kind::UnknownVariant(_, known) => format!("{} must be one of {}", name(&key), known.join(", ")),
@@ -315,3 +345,6 @@ fn form(key: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

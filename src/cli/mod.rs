@@ -3,6 +3,7 @@
 pub mod bootstrap;
 mod configuration;
 pub mod dev;
+mod health;
 mod keys;
 mod logging;
 mod migrate;
@@ -32,6 +33,8 @@ enum Command {
     Dev(dev::Arguments),
     /// Run the service against a PostgreSQL of your own (`DATABASE_URL`)
     Serve(ConfigurationFile),
+    /// Ask the service on this machine whether it is ready
+    Health(ConfigurationFile),
     /// Bring the database's schema up to date
     Migrate(ConfigurationFile),
     /// Create the root organization and its first admin, once
@@ -61,6 +64,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Serve(file) => serve::run(Configuration::load(file.config.as_deref())?).await,
+        Command::Health(file) => health::run(&Configuration::load(file.config.as_deref())?),
         Command::Migrate(file) => migrate::run(Configuration::load(file.config.as_deref())?).await,
         Command::Bootstrap(arguments) => bootstrap::run(arguments).await,
         Command::Openapi => openapi::run(),

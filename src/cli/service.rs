@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::Failure;
-use super::configuration::Configuration;
+use super::configuration::{Configuration, DATABASE_URL_EXAMPLE};
 use crate::authentication::{AccessTokens, PasswordHasher};
 use crate::domain::Clock;
 use crate::http::{self, AppState};
@@ -75,17 +75,15 @@ pub struct Service {
 
 /// The repository that a configuration names.
 pub fn repository(configuration: &Configuration) -> Result<Repository, Failure> {
-    let url = configuration.database_url.as_deref();
-    let url = url.ok_or_else(|| configuration.wrong("database_url", "the URL of a PostgreSQL database"))?;
+    let url = configuration.database()?;
     let key_ring = configuration.key_ring.as_deref();
     let key_ring = key_ring.ok_or_else(|| {
         configuration.wrong("key_ring", "the path of a key ring; make one with: luna-organizations keys generate FILE")
     })?;
     let vault = Arc::new(Vault::new(Arc::new(LocalKeyRing::load(key_ring)?)));
-    let connected = Repository::connect(url, configuration.database_connections, Clock::default(), vault);
+    let connected = Repository::connect(&url, configuration.database_connections, Clock::default(), vault);
     // The URL holds a password, so the driver's own words are not repeated.
-    Ok(connected
-        .map_err(|_| configuration.wrong("database_url", "a URL such as postgres://user:password@host/name"))?)
+    Ok(connected.map_err(|_| configuration.wrong("database_url", DATABASE_URL_EXAMPLE))?)
 }
 
 impl Service {

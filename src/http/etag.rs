@@ -89,10 +89,10 @@ impl FromRequestParts<AppState> for IfMatch {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
         let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(Precondition::default())) };
         match value.to_str().unwrap_or_default().trim() {
-            "*" => Ok(Self(Precondition::default())),
+            "*" => Ok(Self(Precondition::Exists)),
             // Not one of ours, so not the row's.
             text => match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map(str::parse) {
-                Some(Ok(version)) => Ok(Self(Precondition(Some(version)))),
+                Some(Ok(version)) => Ok(Self(Precondition::Version(version))),
                 _ => Err(Refusal::PreconditionFailed.into()),
             },
         }

@@ -27,6 +27,7 @@
 //! ```
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -37,6 +38,7 @@ use super::origin;
 use super::problem::{Problem, Result};
 use super::state::AppState;
 use crate::authentication::Presented;
+use crate::authorization::action::organizations;
 use crate::authorization::{Action, Grant, InOrganization, decide};
 use crate::domain::{OrganizationId, Refusal, UserReference};
 use crate::repository::Asked;
@@ -44,7 +46,7 @@ use crate::repository::Asked;
 /// The first argument of a handler.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a gate",
-    label = "the first argument of a handler must be a `Grant<Action>`, `AtHome<Action>` or `Public`"
+    label = "the first argument of a handler must be a `Grant<Action>`, `AtHome<Action>`, `InBody<Action>` or `Public`"
 )]
 pub trait Gate: FromRequestParts<AppState> {
     /// What a caller needs; `None` if nothing.
@@ -88,14 +90,15 @@ impl<A: Action> FromRequestParts<AppState> for Grant<A> {
 }
 
 /// The gate of the Luna SDK wire, whose paths name no organization: the one of the `Luna-Organization` header is meant,
-/// or the caller's home.
+/// or the caller's home. An action in the own account is that all the same, and knows the organization for the next
+/// question ([`Grant::also`]).
 pub struct AtHome<A: Action>(pub Grant<A>);
 
-impl<A: Action<Place = InOrganization>> Gate for AtHome<A> {
+impl<A: Action> Gate for AtHome<A> {
     const PERMISSION: Option<&'static str> = Some(A::PERMISSION);
 }
 
-impl<A: Action<Place = InOrganization>> FromRequestParts<AppState> for AtHome<A> {
+impl<A: Action> FromRequestParts<AppState> for AtHome<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
@@ -106,6 +109,33 @@ impl<A: Action<Place = InOrganization>> FromRequestParts<AppState> for AtHome<A>
             Some(Err(_)) => Asked::Organization(uuid::Uuid::nil().into()),
         };
         admit(parts, state, asked).await.map(Self)
+    }
+}
+
+/// The gate of a handler whose body names the organization. Whoever is signed in has the body read; the right to do `A`
+/// comes with [`Self::admit`], and without it nothing can be changed.
+pub struct InBody<A: Action> {
+    caller: Caller,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A: Action<Place = InOrganization>> Gate for InBody<A> {
+    const PERMISSION: Option<&'static str> = Some(A::PERMISSION);
+}
+
+impl<A: Action<Place = InOrganization>> FromRequestParts<AppState> for InBody<A> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
+        admit::<organizations::List>(parts, state, Asked::Nothing).await?;
+        Ok(Self { caller: Caller::from_request_parts(parts, state).await?, action: PhantomData })
+    }
+}
+
+impl<A: Action<Place = InOrganization>> InBody<A> {
+    /// Admits the caller in the organization that the body names.
+    pub async fn admit(&self, state: &AppState, organization: OrganizationId) -> Result<Grant<A>> {
+        admit_to(&self.caller, state, organization).await
     }
 }
 
@@ -125,7 +155,7 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        Ok(Self { presented: presented(parts)?.clone(), origin: origin::of(parts) })
+        Ok(Self { presented: *presented(parts)?, origin: origin::of(parts) })
     }
 }
 
@@ -149,7 +179,7 @@ async fn parameter(parts: &mut Parts, state: &AppState, name: &str) -> Option<St
 /// Handlers whose argument list starts with a gate. (Axum shows the list as a tuple behind a marker of its own.)
 #[diagnostic::on_unimplemented(
     message = "a handler needs a gate as its first argument",
-    label = "start its arguments with a `Grant<Action>`, `AtHome<Action>` or `Public`"
+    label = "start its arguments with a `Grant<Action>`, `AtHome<Action>`, `InBody<Action>` or `Public`"
 )]
 pub trait Gated: sealed::Sealed {
     /// What a caller needs; `None` if nothing.

@@ -53,7 +53,7 @@ fn key(request: &Request) -> Result<Option<String>> {
 async fn once(state: &AppState, key: &str, request: Request, next: Next) -> Result<Response> {
     let (parts, body) = request.into_parts();
     let caller = state.repository.standing(gate::presented(&parts)?, Asked::Nothing).await?;
-    let body = input::bytes(Request::new(body), state.settings.body_limit).await?;
+    let body = input::bytes(Request::new(body)).await?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let identity = [parts.method.as_str().as_bytes(), target.as_bytes(), &body];
     match state.repository.claim_answer(&caller, key, &identity).await? {

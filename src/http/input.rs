@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -19,12 +18,12 @@ pub struct Body<T>(pub T);
 impl<T: Deserr<Violations>> FromRequest<AppState> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+    async fn from_request(request: Request, _: &AppState) -> Result<Self> {
         if !is_json(request.headers()) {
             let detail = "the body must be application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        read_json(&bytes(request, state.settings.body_limit).await?).and_then(parse).map(Self)
+        read_json(&bytes(request).await?).and_then(parse).map(Self)
     }
 }
 
@@ -35,33 +34,14 @@ impl<T: Deserr<Violations>> FromRequestParts<AppState> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
-        parse(query_object(parts.uri.query().unwrap_or_default())?).map(Self)
+        parse(read_pairs(parts.uri.query().unwrap_or_default().as_bytes())?).map(Self)
     }
 }
 
-/// How much of a body that is too large is read and thrown away, in bytes. A client that is still sending when the
-/// connection closes does not see the answer.
-const DRAINED: usize = 8 * 1024 * 1024;
-
-/// Reads a whole body of at most `limit` bytes.
-pub async fn bytes(request: Request, limit: usize) -> Result<Vec<u8>> {
-    let mut body = request.into_body();
-    let (mut bytes, mut received) = (Vec::new(), 0);
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    while announced <= limit + DRAINED && received <= limit + DRAINED {
-        let Some(frame) = body.frame().await else { break };
-        let incomplete = |_| Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early");
-        let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
-        received += data.len();
-        if received <= limit {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    if announced.max(received) > limit {
-        let detail = format!("the body is larger than {limit} bytes");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
-    }
-    Ok(bytes)
+/// The body, which [`super::receive`] has read and bounded.
+pub async fn bytes(request: Request) -> Result<Vec<u8>> {
+    let body = request.into_body().collect().await.map_err(|_| Problem::internal())?;
+    Ok(body.to_bytes().to_vec())
 }
 
 /// Any JSON document, or 400.
@@ -75,8 +55,9 @@ pub fn parse<T: Deserr<Violations>>(document: Value) -> Result<T> {
     deserr::deserialize(document).map_err(|Violations(errors)| Problem::invalid(errors))
 }
 
-fn query_object(query: &str) -> Result<Value> {
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+/// The pairs of a query or a form as an object of strings, or 400.
+pub fn read_pairs(encoded: &[u8]) -> Result<Value> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(encoded)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "malformed_query", "the query is not well-formed"))?;
     let mut object = serde_json::Map::new();
     for (name, value) in pairs {

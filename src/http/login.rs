@@ -4,12 +4,12 @@ use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 
 use super::problem::Result;
-use super::state::AppState;
-use crate::authentication::{AuthenticationError, Password, PasswordHash, PasswordVerified, RefreshToken};
+use super::state::{AppState, LoginLimits};
+use crate::authentication::{AuthenticationError, Password, PasswordVerified, RefreshToken};
 use crate::authorization::action::sessions::Create;
 use crate::authorization::{Grant, Origin};
 use crate::domain::{EmailAddress, Refusal, SessionId, UserId};
-use crate::repository::{Limit, LoginAttempt, NewSession};
+use crate::repository::{Limit, LoginAccount, NewSession};
 
 /// Longest `User-Agent` that is kept, in characters.
 const LONGEST_USER_AGENT: usize = 200;
@@ -24,16 +24,6 @@ pub struct Login {
     pub refresh: RefreshToken,
 }
 
-/// Whose password is tried.
-pub struct Claim<'a> {
-    /// The account, if there is one.
-    pub user: Option<UserId>,
-    /// The address that was typed, in its comparable form.
-    pub email_key: &'a str,
-    /// What the password is compared with; `None` if there is no such account, or none that may log in.
-    pub stored: Option<&'a PasswordHash>,
-}
-
 /// Logs in and records the session.
 pub async fn log_in(
     state: &AppState,
@@ -42,14 +32,7 @@ pub async fn log_in(
     email: &EmailAddress,
     password: Password,
 ) -> Result<Login> {
-    let account = state.repository.login_account(email).await?;
-    let claim = Claim {
-        user: account.as_ref().map(|account| account.id),
-        email_key: &email.key(),
-        stored: account.as_ref().and_then(|account| account.password.as_ref()),
-    };
-    let verified = verify(state, &origin, &claim, password).await?;
-    let email = account.map(|account| account.email).unwrap_or_default();
+    let (email, verified) = verify(state, &origin, email.as_str(), password).await?;
     let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     let user_agent: Option<String> = user_agent.map(|text| text.chars().take(LONGEST_USER_AGENT).collect());
     let refresh = RefreshToken::generate()?;
@@ -64,23 +47,32 @@ pub async fn log_in(
     Ok(Login { user: verified.user(), session, refresh })
 }
 
-/// Verifies a password, with the attempt counted against the account and the address.
+/// Verifies the password of the account with this e-mail address, and answers with the address as the account has it.
+/// The attempt is counted first; without such an account the password is verified all the same, against nothing.
 pub async fn verify(
     state: &AppState,
     origin: &Origin,
-    claim: &Claim<'_>,
+    email: &str,
     password: Password,
-) -> Result<PasswordVerified> {
+) -> Result<(String, PasswordVerified)> {
+    let email: EmailAddress = email.parse().map_err(|_| Refusal::InvalidCredentials)?;
     let address = origin.address.as_deref().unwrap_or_default();
-    let attempt = begin(state, claim, address).await?;
-    let stored = claim.user.zip(claim.stored);
-    match state.passwords.verify(stored, password).await {
-        Ok(verified) => {
+    let account = state.repository.login_account(&email, address).await?;
+    let limits = limits(&state.settings.login_limits, &email, address, account.as_ref());
+    let attempt = state.repository.begin_login(&limits, state.settings.login_limits.window).await?;
+    let stored = account.as_ref().and_then(|account| Some((account.id, account.password.as_ref()?)));
+    match (state.passwords.verify(stored, password).await, account) {
+        (Ok(verified), account) => {
             state.repository.login_succeeded(attempt, verified.user(), address).await?;
-            Ok(verified)
+            Ok((account.map(|account| account.email).unwrap_or_default(), verified))
         }
-        Err(AuthenticationError::WrongPassword) => Err(Refusal::InvalidCredentials.into()),
-        Err(error) => {
+        (Err(AuthenticationError::WrongPassword), account) => {
+            if let Some(account) = account {
+                record_failure(state, account, origin.clone());
+            }
+            Err(Refusal::InvalidCredentials.into())
+        }
+        (Err(error), _) => {
             // The password was never looked at.
             state.repository.forgive(attempt).await?;
             Err(error.into())
@@ -88,23 +80,28 @@ pub async fn verify(
     }
 }
 
-/// Counts the attempt. The account's own limit does not hold where it was logged in to before, so that nobody can lock
-/// somebody else out by failing on purpose (the idea of OWASP's device cookies, with addresses).
-async fn begin(state: &AppState, claim: &Claim<'_>, address: &str) -> Result<LoginAttempt> {
-    let limits = state.settings.login_limits;
-    let network = network_of(address);
+/// Writes the failure to the audit log, behind the answer's back: waiting for it would tell that there is such an account.
+fn record_failure(state: &AppState, account: LoginAccount, origin: Origin) {
+    let repository = state.repository.clone();
+    tokio::spawn(async move {
+        if let Err(error) = repository.login_failed(&account, &origin).await {
+            tracing::warn!(%error, "a failed log-in is missing from the audit log");
+        }
+    });
+}
+
+/// What the attempt counts against. The account's own limit does not hold where it was logged in to before, so that
+/// nobody can lock somebody else out by failing on purpose (the idea of OWASP's device cookies, with addresses).
+fn limits(limits: &LoginLimits, email: &EmailAddress, address: &str, account: Option<&LoginAccount>) -> Vec<Limit> {
+    let (network, key) = (network_of(address), email.key());
     let mut counted = vec![
         Limit { bucket: format!("address {network}"), attempts: limits.per_address },
-        Limit { bucket: format!("pair {network} {}", claim.email_key), attempts: limits.per_pair },
+        Limit { bucket: format!("pair {network} {key}"), attempts: limits.per_pair },
     ];
-    let familiar = match claim.user {
-        Some(user) => state.repository.is_familiar(user, address).await?,
-        None => false,
-    };
-    if !familiar {
-        counted.push(Limit { bucket: format!("account {}", claim.email_key), attempts: limits.per_account });
+    if account.is_none_or(|account| !account.familiar) {
+        counted.push(Limit { bucket: format!("account {key}"), attempts: limits.per_account });
     }
-    Ok(state.repository.begin_login(&counted, limits.window).await?)
+    counted
 }
 
 /// Who has one IPv6 address has the whole /64 (RFC 6177): it counts as one.

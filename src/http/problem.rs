@@ -48,6 +48,7 @@ pub struct Violation {
     pub detail: String,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
@@ -88,9 +89,11 @@ impl Problem {
 
     /// What happened, and what is wrong with each offending member, in one line.
     pub fn summary(&self) -> String {
-        let each =
-            self.errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
-        let each: Vec<String> = each.collect();
+        let one = |error: &Violation| match error.pointer.trim_start_matches('/') {
+            "" => format!("the body {}", error.detail),
+            member => format!("{member} {}", error.detail),
+        };
+        let each: Vec<String> = self.errors.iter().map(one).collect();
         if each.is_empty() { self.detail.clone() } else { each.join("; ") }
     }
 }

@@ -16,13 +16,13 @@ use tracing::{Span, field};
 use super::problem::Problem;
 use super::routing::Api;
 use super::state::AppState;
-use super::{docs, document, operations, origin};
+use super::{docs, document, luna_sdk, operations, origin, receive};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The service as one router. The order of the layers is the order in which a request meets them.
+/// The service as one router. A request meets the last layer first.
 pub fn router(state: AppState) -> Router {
-    let api = operations::all(Api::new(document::base(), state.clone()));
+    let api = luna_sdk::routes(operations::all(Api::new(document::base(), state.clone())));
     let (router, _) = api.into_parts();
     router
         .merge(docs::router())
@@ -30,9 +30,11 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take this method")
         })
+        .layer(from_fn_with_state(state.clone(), receive::whole))
         .layer(from_fn_with_state(state.clone(), bound_time))
         .layer(from_fn_with_state(state.clone(), origin::find))
         .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn(luna_sdk::translate))
         .layer(from_fn(measure))
         .layer(from_fn(protect))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_response(on_response).on_failure(()))

@@ -1,9 +1,10 @@
 //! Routes, each with the proof of its gate, each with its line in `openapi.yaml`.
 
 use axum::Router;
+use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::MethodRouter;
+use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
@@ -11,11 +12,11 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, Required, Resp
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::credential;
-use super::gate::Guarded;
+use super::gate::{Gated, Guarded, guard};
 use super::idempotency;
 use super::state::AppState;
 
-/// Makes a [`GatedRoute`] of handlers that share a path. The only way to one.
+/// Makes a [`GatedRoute`] of a handler and its documentation.
 macro_rules! route {
     ($handler:path) => {
         $crate::http::routing::GatedRoute::new($crate::http::gate::guard(&$handler), utoipa_axum::routes!($handler))
@@ -27,46 +28,105 @@ pub(crate) use route;
 /// A handler at its path, with its gate.
 pub struct GatedRoute {
     guarded: Guarded,
-    documented: UtoipaMethodRouter<AppState>,
+    served: Served,
+}
+
+enum Served {
+    Documented(UtoipaMethodRouter<AppState>),
+    Undocumented(Address, MethodRouter<AppState>),
+}
+
+/// What would stand in `openapi.yaml` of a route that is not ours to describe, for whoever lists all routes.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// The method.
+    pub method: Method,
+    /// The path, with the names of what it names in braces.
+    pub path: String,
+    /// What a caller needs; `None` if nothing.
+    pub permission: Option<&'static str>,
 }
 
 impl GatedRoute {
     /// For the macro [`route`] only.
+    #[must_use]
     pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
-        Self { guarded, documented }
+        Self { guarded, served: Served::Documented(documented) }
+    }
+
+    /// A route of somebody else's API, which is not ours to describe. It has a gate like any other.
+    pub fn undocumented<H, T>(method: MethodFilter, path: &str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: Gated + 'static,
+    {
+        let guarded = guard(&handler);
+        let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let named = methods
+            .into_iter()
+            .find(|known| MethodFilter::try_from(known.clone()).is_ok_and(|filter| filter == method));
+        let address =
+            Address { method: named.unwrap_or_default(), path: path.to_owned(), permission: guarded.permission };
+        Self { guarded, served: Served::Undocumented(address, on(method, handler)) }
     }
 }
 
 /// A set of routes and their documentation.
 pub struct Api {
     router: OpenApiRouter<AppState>,
+    undocumented: Vec<Address>,
     state: Option<AppState>,
 }
 
 impl Api {
     /// No routes yet.
+    #[must_use]
     pub fn new(document: OpenApi, state: AppState) -> Self {
-        Self { router: OpenApiRouter::with_openapi(document), state: Some(state) }
+        Self { state: Some(state), ..Self::documented_only(document) }
     }
 
     /// For the documentation alone: routes that are never served.
+    #[must_use]
     pub fn documented_only(document: OpenApi) -> Self {
-        Self { router: OpenApiRouter::with_openapi(document), state: None }
+        Self { router: OpenApiRouter::with_openapi(document), undocumented: Vec::new(), state: None }
     }
 
     /// Adds a route. Unless it is public, a layer in front of its gate turns away whoever presents no credential.
     #[must_use]
-    pub fn route(self, route: GatedRoute) -> Self {
-        let (schemas, paths, methods) = route.documented;
+    pub fn route(mut self, route: GatedRoute) -> Self {
         let permission = route.guarded.permission;
-        let methods: MethodRouter<AppState> = match (permission, &self.state) {
+        let router = match route.served {
+            Served::Documented((schemas, paths, methods)) => {
+                let methods = self.behind_credential(permission, methods);
+                self.router.routes((schemas, describe(paths, permission), methods))
+            }
+            Served::Undocumented(address, methods) => {
+                let methods = self.behind_credential(permission, methods);
+                let router = self.router.route(&address.path, methods);
+                self.undocumented.push(address);
+                router
+            }
+        };
+        Self { router, ..self }
+    }
+
+    /// What every route with a gate has in front of it.
+    fn behind_credential(
+        &self,
+        permission: Option<&'static str>,
+        methods: MethodRouter<AppState>,
+    ) -> MethodRouter<AppState> {
+        match (permission, &self.state) {
             (Some(_), Some(state)) => methods
                 .route_layer(from_fn_with_state(state.clone(), idempotency::replay))
                 .route_layer(from_fn_with_state(state.clone(), credential::require)),
             _ => methods,
-        };
-        let paths = describe(paths, permission);
-        Self { router: self.router.routes((schemas, paths, methods)), ..self }
+        }
+    }
+
+    /// The routes that the documentation does not have.
+    pub fn into_undocumented(self) -> Vec<Address> {
+        self.undocumented
     }
 
     /// The router and its documentation.
@@ -144,6 +204,7 @@ fn problems(
         (guarded || body, "401", "no credential, or one that does not work (any more)"),
         (guarded, "403", "known, but not allowed"),
         (guarded, "404", "not there, or not the caller's to know"),
+        (body, "408", "the body took too long to arrive"),
         (guarded && writes, "409", "an invariant stands in the way; see `code`"),
         (conditional, "412", "the resource is not in the version that `If-Match` names"),
         (body, "413", "the body is too large"),

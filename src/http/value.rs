@@ -34,7 +34,7 @@ macro_rules! parsed {
 }
 
 parsed! {
-    ActionName => |_| "must be an action such as qpu-tokens:create, or a noun such as qpu-tokens".to_owned();
+    ActionName => |()| "must be an action such as qpu-tokens:create, or a noun such as qpu-tokens".to_owned();
     AnyId => |_| "must be a UUID".to_owned();
     QueryFlag => |_| "must be true or false".to_owned();
     EmailAddress => |error| error.to_string();
@@ -51,7 +51,7 @@ parsed! {
     InvitationId => |_| "must be a UUID".to_owned();
     QpuTokenId => |_| "must be a UUID".to_owned();
     UserId => |_| "must be a UUID".to_owned();
-    Moment => |_| "must be an RFC 3339 date and time in the years 2000 to 9999".to_owned();
+    Moment => |()| "must be an RFC 3339 date and time in the years 2000 to 9999".to_owned();
 }
 
 /// `true` or `false`.

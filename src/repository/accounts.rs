@@ -5,12 +5,14 @@ use sqlx::types::Json;
 use super::change::{Change, Precondition, Target};
 use super::{Repository, Result};
 use crate::authentication::PasswordHash;
-use crate::authorization::Grant;
 use crate::authorization::action::account::{ChangePassword, Read, Update};
+use crate::authorization::{Authenticator, Grant};
 use crate::domain::{
     Account, AccountMembership, EmailAddress, MembershipStatus, OrganizationId, OrganizationSummary, PersonName,
     Refusal, Role, SessionId, UserId, UserStatus,
 };
+
+pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
 
 /// What a log-in needs to know of an account.
 pub struct LoginAccount {
@@ -18,8 +20,12 @@ pub struct LoginAccount {
     pub id: UserId,
     /// Its address.
     pub email: String,
+    /// Its home organization, whose audit log tells of failures.
+    pub home: Option<OrganizationId>,
     /// What the password is checked against; `None` unless the account is active.
     pub password: Option<PasswordHash>,
+    /// Whether the account was logged in to from this address before.
+    pub familiar: bool,
 }
 
 /// What people can change of their own account.
@@ -34,26 +40,35 @@ pub struct AccountChange {
 }
 
 impl Repository {
-    /// The account of this address, for a log-in.
-    pub async fn login_account(&self, email: &EmailAddress) -> Result<Option<LoginAccount>> {
+    /// The account of this e-mail address, for a log-in from this network address. One statement, known account or not.
+    pub async fn login_account(&self, email: &EmailAddress, address: &str) -> Result<Option<LoginAccount>> {
         let row = self
             .again_if_disconnected(|| {
                 sqlx::query!(
-                    "SELECT id, email, CASE WHEN status = 'active' THEN password_hash END AS password
-                       FROM users WHERE email_key = $1",
-                    email.key()
+                    r#"SELECT u.id AS "id: UserId", u.email, u.home_organization_id AS "home: OrganizationId",
+                              CASE WHEN u.status = 'active' THEN u.password_hash END AS password,
+                              EXISTS (SELECT 1 FROM familiar_addresses f
+                                       WHERE f.user_id = u.id AND f.address_digest = $2) AS "familiar!"
+                         FROM users u WHERE u.email_key = $1"#,
+                    email.key(),
+                    super::login_attempts::digest(address),
                 )
                 .fetch_optional(&self.pool)
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
         let password = row.password.as_deref().map(PasswordHash::parse).transpose()?;
-        Ok(Some(LoginAccount { id: row.id.into(), email: row.email, password }))
+        Ok(Some(LoginAccount { id: row.id, email: row.email, home: row.home, password, familiar: row.familiar }))
     }
 
-    /// The caller's account.
+    /// The caller's account. To an API key that is bound to an organization it tells of no other.
     pub async fn account(&self, grant: &Grant<Read>) -> Result<Account> {
-        account(&self.pool, grant.user()).await
+        let mut account = account(&self.pool, grant.user()).await?;
+        if let Some(only) = grant.authenticator().and_then(Authenticator::bound_to) {
+            account.memberships.retain(|membership| membership.organization_id == only);
+            account.home_organization_id = Some(only);
+        }
+        Ok(account)
     }
 
     /// Changes the caller's account.
@@ -97,15 +112,6 @@ impl Repository {
         let account = account(&mut *change, user).await?;
         change.commit(Target::new(account.home_organization_id, "user", user.uuid())).await?;
         Ok(account)
-    }
-
-    /// What the caller's password is checked against.
-    pub async fn own_password(&self, grant: &Grant<ChangePassword>) -> Result<LoginAccount> {
-        let row = sqlx::query!("SELECT email, password_hash FROM users WHERE id = $1", grant.user().uuid())
-            .fetch_one(&self.pool)
-            .await?;
-        let password = row.password_hash.as_deref().map(PasswordHash::parse).transpose()?;
-        Ok(LoginAccount { id: grant.user(), email: row.email, password })
     }
 
     /// Sets a new password and ends all sessions but `keep`.
@@ -184,13 +190,23 @@ async fn account(connection: impl sqlx::PgExecutor<'_>, user: UserId) -> Result<
             account.memberships.push(AccountMembership { organization_id, name, path, status, roles, joined_at });
         }
     }
-    Ok(account.ok_or(super::users::NO_USER)?)
+    Ok(account.ok_or(NO_USER)?)
 }
 
-/// What follows for an account, which the caller has locked, from having left an organization: another home; and without
-/// any active membership its sessions and keys end and its personal tokens are destroyed, data keys and all.
+/// What follows for an account, which the caller has locked, from having left an organization: limits on tokens that it
+/// cannot use any more go, and its home moves; and without any active membership its sessions and keys end and its
+/// personal tokens are destroyed, data keys and all.
 pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId) -> Result<()> {
     forget_answers(change, user).await?;
+    sqlx::query!(
+        "DELETE FROM quotas q USING qpu_tokens t
+          WHERE t.id = q.qpu_token_id AND q.user_id = $1
+            AND NOT EXISTS (SELECT 1 FROM memberships m JOIN organizations o ON o.id = m.organization_id
+                             WHERE m.user_id = $1 AND t.organization_id = ANY (o.path))",
+        user.uuid(),
+    )
+    .execute(&mut **change)
+    .await?;
     let now = change.now;
     let left = sqlx::query!(
         r#"UPDATE users u

@@ -7,21 +7,35 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{Repository, Result};
-use crate::authorization::{Action, Actor, Grant};
+use crate::authorization::{Action, Actor, Grant, Origin};
 use crate::domain::{AuditEventId, OrganizationId, Outcome, Refusal, Timestamp, UserId};
 
-/// The version of a row that a caller insists on (`If-Match`).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Precondition(pub Option<i64>);
+/// What a caller insists on (`If-Match`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// That there is a row.
+    Exists,
+    /// That the row has this version.
+    Version(i64),
+}
 
 impl Precondition {
     /// # Errors
     /// [`Refusal::PreconditionFailed`] if the row has another version.
     pub fn check(self, version: i64) -> Result<(), Refusal> {
-        match self.0 {
-            Some(wanted) if wanted != version => Err(Refusal::PreconditionFailed),
-            _ => Ok(()),
+        match self {
+            Self::Version(wanted) if wanted != version => Err(Refusal::PreconditionFailed),
+            Self::None | Self::Exists | Self::Version(_) => Ok(()),
         }
+    }
+
+    /// # Errors
+    /// [`Refusal::PreconditionFailed`] if a row was insisted on.
+    pub fn check_absent(self) -> Result<(), Refusal> {
+        if self == Self::None { Ok(()) } else { Err(Refusal::PreconditionFailed) }
     }
 }
 
@@ -54,24 +68,54 @@ pub(super) struct Change {
     pub(super) now: Timestamp,
 }
 
-/// The half of an audit event that the grant knows.
-struct Event {
-    actor: Actor,
-    action: &'static str,
-    address: Option<String>,
-    request_id: Option<String>,
+/// The half of an audit event that is known before what it was done to: who, what, from where, when.
+pub(super) struct Event {
+    pub(super) actor: Actor,
+    pub(super) action: &'static str,
+    pub(super) origin: Origin,
+    pub(super) at: Timestamp,
+}
+
+impl Event {
+    /// Writes it. The only `INSERT` into the log.
+    pub(super) async fn write(&self, connection: &mut PgConnection, target: &Target, outcome: Outcome) -> Result<()> {
+        let (kind, actor, name, credential) = match &self.actor {
+            Actor::User { id, email, credential } => ("user", Some(id.uuid()), email.as_str(), *credential),
+            Actor::Command(command) => ("command", None, command.name(), None),
+            Actor::Anonymous => ("anonymous", None, "", None),
+        };
+        sqlx::query!(
+            "INSERT INTO audit_events (id, organization_id, occurred_at, actor_kind, actor_id, actor_name, credential_id,
+                                       action, target_kind, target_id, outcome, address, request_id, details)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            AuditEventId::new().uuid(),
+            target.organization.map(OrganizationId::uuid),
+            self.at,
+            kind,
+            actor,
+            name,
+            credential,
+            self.action,
+            target.kind,
+            target.id,
+            outcome.as_str(),
+            self.origin.address,
+            self.origin.request_id,
+            target.details,
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
 }
 
 impl Repository {
     /// Begins a change that `grant` allows.
     pub(super) async fn change<A: Action>(&self, grant: &Grant<A>) -> Result<Change> {
-        let event = Event {
-            actor: grant.actor().clone(),
-            action: A::PERMISSION,
-            address: grant.origin().address.clone(),
-            request_id: grant.origin().request_id.clone(),
-        };
-        Ok(Change { transaction: self.begin().await?, event, now: self.now() })
+        let now = self.now();
+        let (actor, origin) = (grant.actor().clone(), grant.origin().clone());
+        let event = Event { actor, action: A::PERMISSION, origin, at: now };
+        Ok(Change { transaction: self.begin().await?, event, now })
     }
 
     /// A transaction. The pool does not test connections before it hands them out (that costs a tenth of the throughput),
@@ -104,32 +148,7 @@ impl Change {
     }
 
     async fn end(mut self, target: Target, outcome: Outcome) -> Result<()> {
-        let (kind, actor, name, credential) = match &self.event.actor {
-            Actor::User { id, email, credential } => ("user", Some(id.uuid()), email.as_str(), *credential),
-            Actor::Command(command) => ("command", None, command.name(), None),
-            Actor::Anonymous => ("anonymous", None, "", None),
-        };
-        sqlx::query!(
-            "INSERT INTO audit_events (id, organization_id, occurred_at, actor_kind, actor_id, actor_name, credential_id,
-                                       action, target_kind, target_id, outcome, address, request_id, details)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            AuditEventId::new().uuid(),
-            target.organization.map(OrganizationId::uuid),
-            self.now,
-            kind,
-            actor,
-            name,
-            credential,
-            self.event.action,
-            target.kind,
-            target.id,
-            outcome.as_str(),
-            self.event.address,
-            self.event.request_id,
-            target.details,
-        )
-        .execute(&mut *self.transaction)
-        .await?;
+        self.event.write(&mut self.transaction, &target, outcome).await?;
         self.transaction.commit().await?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Repository, Result};
-use crate::authorization::Standing;
+use crate::authorization::{Authenticator, Standing};
 use crate::domain::{Refusal, UserId};
 use crate::vault::{Purpose, SealedBytes};
 
@@ -35,13 +35,8 @@ impl Repository {
     /// # Errors
     /// [`Refusal::IdempotencyKeyReused`] for another request, [`Refusal::IdempotencyInProgress`] while the first runs.
     pub async fn claim_answer(&self, caller: &Standing, key: &str, request: &[&[u8]]) -> Result<Claim> {
-        let key_digest = Sha256::digest(key.as_bytes()).to_vec();
-        let mut request_digest = Sha256::new();
-        for part in request {
-            request_digest.update(part.len().to_be_bytes());
-            request_digest.update(part);
-        }
-        let request_digest = request_digest.finalize().to_vec();
+        let key_digest = digest(&[&holder(&caller.authenticator), key.as_bytes()]);
+        let request_digest = digest(request);
         let (id, now) = (Uuid::now_v7(), self.now());
         let claimed = sqlx::query!(
             "INSERT INTO idempotent_answers AS a (user_id, key_digest, request_digest, answer_id, created_at)
@@ -106,4 +101,23 @@ impl Repository {
         .await?;
         Ok(())
     }
+}
+
+/// To whom an answer is repeated: a person's logins are one, each API key is one of its own. A repetition does not come
+/// to the gate, so a key must never be told what only a login, or a key that may more, could have been.
+fn holder(authenticator: &Authenticator) -> Vec<u8> {
+    match authenticator {
+        Authenticator::Session(_) => Vec::new(),
+        Authenticator::ApiKey { id, .. } => id.uuid().as_bytes().to_vec(),
+    }
+}
+
+/// Of all parts in order, each with its length, so that no two lists look alike.
+fn digest(parts: &[&[u8]]) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().to_vec()
 }

@@ -17,12 +17,10 @@ const NO_INVITATION: Refusal = Refusal::NotFound("invitation");
 
 /// Whom an invitation is for.
 pub struct Invitee {
-    /// The account.
-    pub user: UserId,
     /// The account's address.
     pub email: String,
-    /// The account's password, if it is active already: then accepting takes this one and no new one.
-    pub password: Option<PasswordHash>,
+    /// The account is active already: accepting takes its own password and no new one.
+    pub active: bool,
 }
 
 /// With what an invitation is accepted.
@@ -104,7 +102,7 @@ impl Repository {
     /// Whom the held token invites, if it is good.
     pub async fn invitee(&self, grant: &Grant<Accept>) -> Result<Invitee> {
         let row = sqlx::query!(
-            r#"SELECT u.id AS "user: UserId", u.email, u.status AS "status: UserStatus", u.password_hash
+            r#"SELECT u.email, u.status AS "status: UserStatus"
                  FROM invitations i JOIN users u ON u.id = i.user_id
                 WHERE i.token_digest = $1 AND i.expires_at > $2"#,
             grant.digest().as_bytes(),
@@ -113,10 +111,9 @@ impl Repository {
         .fetch_optional(&self.pool)
         .await?
         .ok_or(Refusal::InvalidInvitation)?;
-        let password = row.password_hash.as_deref().map(PasswordHash::parse).transpose()?;
         match row.status {
-            UserStatus::Invited => Ok(Invitee { user: row.user, email: row.email, password: None }),
-            UserStatus::Active => Ok(Invitee { user: row.user, email: row.email, password }),
+            UserStatus::Invited => Ok(Invitee { email: row.email, active: false }),
+            UserStatus::Active => Ok(Invitee { email: row.email, active: true }),
             UserStatus::Disabled => Err(Refusal::InvalidInvitation.into()),
         }
     }

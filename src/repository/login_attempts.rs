@@ -6,8 +6,12 @@
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
+use super::accounts::LoginAccount;
+use super::change::{Event, Target};
 use super::{Repository, Result};
-use crate::domain::{Refusal, UserId};
+use crate::authorization::action::sessions::Create;
+use crate::authorization::{Action, Actor, Origin};
+use crate::domain::{Outcome, Refusal, UserId};
 
 /// How much a bucket holds in one window.
 #[derive(Debug, Clone)]
@@ -80,6 +84,17 @@ impl Repository {
         Ok(())
     }
 
+    /// Records a wrong password for an account that is there. How often is bounded by the limits on attempts.
+    pub async fn login_failed(&self, account: &LoginAccount, origin: &Origin) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        let event =
+            Event { actor: Actor::Anonymous, action: Create::PERMISSION, origin: origin.clone(), at: self.now() };
+        let target = Target::new(account.home, "user", account.id.uuid());
+        event.write(&mut transaction, &target, Outcome::Refused).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Takes the attempt back.
     pub async fn forgive(&self, attempt: LoginAttempt) -> Result<()> {
         sqlx::query!(
@@ -90,19 +105,8 @@ impl Repository {
         .await?;
         Ok(())
     }
-
-    /// Whether the account was logged in to from this address before.
-    pub async fn is_familiar(&self, user: UserId, address: &str) -> Result<bool> {
-        let familiar = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT 1 FROM familiar_addresses
-                               WHERE user_id = $1 AND address_digest = $2) AS "familiar!""#,
-            user.uuid(),
-            digest(address),
-        );
-        Ok(familiar.fetch_one(&self.pool).await?)
-    }
 }
 
-fn digest(bucket: &str) -> Vec<u8> {
+pub(super) fn digest(bucket: &str) -> Vec<u8> {
     Sha256::digest(bucket.as_bytes()).to_vec()
 }

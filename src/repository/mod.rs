@@ -43,7 +43,7 @@ pub use invitations::{Acceptance, Invitee};
 pub use login_attempts::{Limit, LoginAttempt};
 pub use organizations::{Bootstrap, OrganizationChange};
 pub use qpu_tokens::{NewToken, TokenChange, TokenFilter};
-pub use quotas::{QuotaChange, QuotaSubject};
+pub use quotas::{QuotaChange, QuotaSubject, TokenLimit};
 pub use sessions::{NewSession, Refreshed};
 pub use standing::Asked;
 pub use status::Readiness;

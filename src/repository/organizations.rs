@@ -125,10 +125,12 @@ impl Repository {
             Some((_, to)) => Some(to.organization()),
         };
         if parent != before.parent_id {
+            // With the new name at once: the old one may be taken there.
             sqlx::query!(
-                "UPDATE organizations SET parent_id = $2 WHERE id = $1",
+                "UPDATE organizations SET parent_id = $2, name = coalesce($3, name) WHERE id = $1",
                 id.uuid(),
-                parent.map(OrganizationId::uuid)
+                parent.map(OrganizationId::uuid),
+                wanted.name.as_ref().map(OrganizationName::as_str),
             )
             .execute(&mut *change)
             .await?;

@@ -145,6 +145,35 @@ impl Repository {
         Ok(token.ok_or(NO_TOKEN)?)
     }
 
+    /// The token of this name: the place's own, or else, if wanted, the nearest one that the organization inherits.
+    pub async fn token_by_name<A: TokenAction<Read>>(
+        &self,
+        grant: &Grant<A>,
+        name: &TokenName,
+        with_inherited: bool,
+    ) -> Result<QpuToken> {
+        let (organization, user) = columns(grant.token_owner());
+        let token = sqlx::query_as!(
+            QpuToken,
+            r#"SELECT t.id, t.name, t.provider, t.organization_id AS "organization_id: OrganizationId", t.inherited,
+                      t.enabled, t.expires_at, t.secret_version, t.last_used_at, t.created_at, t.updated_at, t.version
+                 FROM qpu_tokens t LEFT JOIN organizations o ON o.id = t.organization_id
+                WHERE t.name = $3
+                  AND (t.user_id = $2 OR (t.organization_id = $1 AND (t.inherited OR NOT $4))
+                       OR ($5 AND t.inherited
+                           AND t.organization_id = ANY (SELECT unnest(path) FROM organizations WHERE id = $1)))
+                ORDER BY cardinality(o.path) DESC LIMIT 1"#,
+            organization,
+            user,
+            name.as_str(),
+            grant.sees_inherited_only(),
+            with_inherited,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(token.ok_or(NO_TOKEN)?)
+    }
+
     /// Seals and stores a token.
     pub async fn create_token<A: TokenAction<Create>>(&self, grant: &Grant<A>, new: NewToken) -> Result<QpuToken> {
         let owner = grant.token_owner();

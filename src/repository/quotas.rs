@@ -1,17 +1,25 @@
 //! Limits on organizations' tokens, for the whole organization or for one user.
 
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 use super::change::{Change, Precondition, Target};
 use super::{Repository, Result};
-use crate::authorization::action::quotas::{Delete, Read, ReadUser, Write};
+use crate::authorization::action::quotas::{Delete, List, Read, ReadUser, Write};
 use crate::authorization::{Action, Grant, InOrganization};
 use crate::domain::{OrganizationId, QpuTokenId, Quota, Refusal, Timestamp, UserId, UserReference};
 
 /// A quota's window, where no end is given.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::days(365);
 
+/// The last second that RFC 3339 can name: 9999-12-31T23:59:59Z.
+const LAST_MOMENT: Timestamp = match Timestamp::from_timestamp(253_402_300_799, 0) {
+    Some(moment) => moment,
+    None => Timestamp::MAX_UTC,
+};
+
 const NO_QUOTA: Refusal = Refusal::NotFound("quota");
+const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
 
 /// Whom a quota limits.
 #[derive(Debug, Clone)]
@@ -33,10 +41,21 @@ pub struct QuotaChange {
     pub end: Option<Timestamp>,
 }
 
+/// A limit, with what and whom it limits.
+#[derive(Debug)]
+pub struct TokenLimit {
+    /// The token.
+    pub token: QpuTokenId,
+    /// `None` for the whole organization.
+    pub user: Option<UserId>,
+    /// The limit.
+    pub quota: Quota,
+}
+
 impl QuotaChange {
     fn window(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let start = self.start.unwrap_or(now);
-        (start, self.end.unwrap_or(start + DEFAULT_WINDOW))
+        (start, self.end.unwrap_or_else(|| (start + DEFAULT_WINDOW).min(LAST_MOMENT)))
     }
 }
 
@@ -54,6 +73,32 @@ impl Repository {
         user: &UserReference,
     ) -> Result<Option<Quota>> {
         self.find_quota(grant, token, &QuotaSubject::User(user.clone())).await
+    }
+
+    /// The limits on these tokens that the caller may know: an admin all of the organization's own tokens; everyone the
+    /// own, on what is inherited too.
+    pub async fn quotas(&self, grant: &Grant<List>, tokens: &[QpuTokenId]) -> Result<Vec<TokenLimit>> {
+        let ids: Vec<Uuid> = tokens.iter().map(|token| token.uuid()).collect();
+        let rows = sqlx::query!(
+            r#"SELECT q.qpu_token_id AS "token: QpuTokenId", q.user_id AS "user: UserId", q.quota, q.starts_at, q.ends_at,
+                      q.quota_used, q.version
+                 FROM quotas q JOIN qpu_tokens t ON t.id = q.qpu_token_id
+                WHERE t.id = ANY ($1)
+                  AND t.organization_id = ANY (SELECT unnest(path) FROM organizations WHERE id = $2)
+                  AND (q.user_id = $3 OR ($4 AND t.organization_id = $2))"#,
+            &ids,
+            grant.organization().uuid(),
+            grant.caller().map(UserId::uuid),
+            grant.is_admin(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let limits = rows.into_iter().map(|row| {
+            let (start, end) = (row.starts_at, row.ends_at);
+            let quota = Quota { quota: row.quota, start, end, quota_used: row.quota_used, version: row.version };
+            TokenLimit { token: row.token, user: row.user, quota }
+        });
+        Ok(limits.collect())
     }
 
     async fn find_quota<A: Action<Place = InOrganization>>(
@@ -103,9 +148,12 @@ impl Repository {
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
         let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        lock_token(&mut change, token).await?;
         let quota = match lock(&mut change, token, user).await? {
-            None if precondition.0.is_some() => return Err(Refusal::PreconditionFailed.into()),
-            None => insert(&mut change, token, user, wanted).await?,
+            None => {
+                precondition.check_absent()?;
+                insert(&mut change, token, user, wanted).await?
+            }
             Some(before) => {
                 precondition.check(before.version)?;
                 let (start, end) = wanted.window(change.now);
@@ -167,7 +215,7 @@ async fn resolve(
     sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2", token.uuid(), organization.uuid())
         .fetch_optional(&mut *connection)
         .await?
-        .ok_or(Refusal::NotFound("QPU token"))?;
+        .ok_or(NO_TOKEN)?;
     let QuotaSubject::User(user) = subject else { return Ok(None) };
     let id = sqlx::query_scalar!(
         r#"SELECT u.id AS "id: UserId" FROM users u
@@ -180,7 +228,7 @@ async fn resolve(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(Some(id.ok_or(super::users::NO_USER)?))
+    Ok(Some(id.ok_or(super::accounts::NO_USER)?))
 }
 
 fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>, quota: &Quota) -> Target {
@@ -189,6 +237,15 @@ fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>,
         Some(user) => target.with("user", user.to_string()),
         None => target,
     }
+}
+
+/// Two that set the same limit for the first time wait for each other here; and one whose token goes, for its end.
+async fn lock_token(change: &mut Change, token: QpuTokenId) -> Result<()> {
+    sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 FOR NO KEY UPDATE", token.uuid())
+        .fetch_optional(&mut **change)
+        .await?
+        .ok_or(NO_TOKEN)?;
+    Ok(())
 }
 
 async fn lock(change: &mut Change, token: QpuTokenId, user: Option<UserId>) -> Result<Option<Quota>> {

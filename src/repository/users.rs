@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use super::accounts::NO_USER;
 use super::change::{Change, Precondition, Target};
 use super::{Repository, Result};
 use crate::authentication::InvitationDigest;
@@ -12,8 +13,6 @@ use crate::domain::{
     EmailAddress, Invitation, InvitationId, OrganizationId, Page, PageRequest, PersonName, Refusal, Role, User, UserId,
     UserReference, UserStatus,
 };
-
-pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
 
 /// Somebody to be added.
 #[derive(Debug)]
@@ -166,14 +165,6 @@ impl Repository {
         .await?;
         sqlx::query!(
             "DELETE FROM api_keys WHERE organization_id = $1 AND user_id = $2",
-            organization.uuid(),
-            user.id.uuid()
-        )
-        .execute(&mut *change)
-        .await?;
-        sqlx::query!(
-            "DELETE FROM quotas q USING qpu_tokens t
-              WHERE t.id = q.qpu_token_id AND t.organization_id = $1 AND q.user_id = $2",
             organization.uuid(),
             user.id.uuid()
         )

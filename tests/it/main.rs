@@ -1,11 +1,28 @@
 //! The service as its users see it: a real PostgreSQL, a database for each test, requests over TCP.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod accounts;
+mod api_keys;
+mod audit_events;
+mod authorization;
 mod command_line;
 mod durability;
 mod first_start;
+mod invitations;
+mod isolation;
+mod luna_sdk;
 mod organizations;
 mod outage;
+mod pages;
+mod preconditions;
+mod problems;
+mod qpu_tokens;
+mod quotas;
 mod readiness;
 mod refusals;
+mod roles;
+mod sessions;
 mod shutdown;
 mod support;
+mod users;

@@ -41,6 +41,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let cluster = Cluster::start(&directory.join("postgres")).await?;
     configuration.database_url = Some(cluster.url(cluster::DATABASE));
+    configuration.database_password_file = None;
     let served = tokio::select! {
         served = serve(&configuration, &directory) => served,
         () = cluster.supervise() => Ok(()),

@@ -14,7 +14,7 @@ use crate::authorization::action::invitations::{Accept, Delete, List, Resend};
 use crate::domain::{Invitation, InvitationId, Page, Refusal, User};
 use crate::http::gate::Public;
 use crate::http::input::{Body, Query, Violations};
-use crate::http::login::{self, Claim};
+use crate::http::login;
 use crate::http::origin;
 use crate::http::page::PageQuery;
 use crate::http::path::Path;
@@ -126,14 +126,11 @@ async fn accept_invitation(
     let token = InvitationToken::parse(&body.token.0).map_err(|_| Refusal::InvalidInvitation)?;
     let grant = Grant::<Accept>::holder(token.digest(), origin);
     let invitee = state.repository.invitee(&grant).await?;
-    let acceptance = match &invitee.password {
-        None => Acceptance::NewPassword(state.passwords.hash(NewPassword::new(body.password.0)?).await?),
-        Some(stored) => {
-            let email_key = invitee.email.to_lowercase();
-            let claim = Claim { user: Some(invitee.user), email_key: &email_key, stored: Some(stored) };
-            let own = login::verify(&state, grant.origin(), &claim, Password::new(body.password.0)).await?;
-            Acceptance::OwnPassword(own)
-        }
+    let acceptance = if invitee.active {
+        let (_, own) = login::verify(&state, grant.origin(), &invitee.email, Password::new(body.password.0)).await?;
+        Acceptance::OwnPassword(own)
+    } else {
+        Acceptance::NewPassword(state.passwords.hash(NewPassword::new(body.password.0)?).await?)
     };
     Ok(Json(state.repository.accept_invitation(&grant, &acceptance).await?))
 }

@@ -11,7 +11,7 @@ use crate::authorization::{Authenticator, Grant};
 use crate::domain::{Account, OrganizationId, PersonName};
 use crate::http::etag::{IfMatch, Tagged};
 use crate::http::input::{Body, Violations};
-use crate::http::login::{self, Claim};
+use crate::http::login;
 use crate::http::problem::Result;
 use crate::http::routing::{Api, route};
 use crate::http::state::AppState;
@@ -88,10 +88,8 @@ async fn change_password(
     State(state): State<AppState>,
     Body(body): Body<ChangePassword>,
 ) -> Result<StatusCode> {
-    let account = state.repository.own_password(&grant).await?;
-    let email_key = account.email.to_lowercase();
-    let claim = Claim { user: Some(account.id), email_key: &email_key, stored: account.password.as_ref() };
-    login::verify(&state, grant.origin(), &claim, body.current_password).await?;
+    let email = state.repository.account(&grant.also()?).await?.email;
+    login::verify(&state, grant.origin(), &email, body.current_password).await?;
     let password = state.passwords.hash(body.new_password).await?;
     let keep = match grant.authenticator() {
         Some(Authenticator::Session(id)) => Some(*id),

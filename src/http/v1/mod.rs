@@ -15,6 +15,8 @@ mod users;
 
 use super::routing::Api;
 
+pub use qpu_tokens::new_token;
+
 /// All routes of `/v1`.
 pub fn routes(api: Api) -> Api {
     let nouns = [

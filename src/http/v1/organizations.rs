@@ -7,10 +7,10 @@ use deserr::Deserr;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::authorization::Grant;
-use crate::authorization::action::organizations::{Delete, List, Read, Update};
+use crate::authorization::action::organizations::{Create, Delete, List, Read, Update};
 use crate::domain::{Organization, OrganizationId, OrganizationName, Page, Refusal};
 use crate::http::etag::{Created, IfMatch, Tagged};
-use crate::http::gate::{Caller, admit_to};
+use crate::http::gate::{Caller, InBody, admit_to};
 use crate::http::input::{Body, Query, Violations};
 use crate::http::page::{self, Cursor, Limit};
 use crate::http::problem::Result;
@@ -78,12 +78,11 @@ struct CreateOrganization {
 #[utoipa::path(post, path = "/v1/organizations", tag = "organizations", request_body = CreateOrganization,
     responses((status = 201, description = "the organization", body = Organization)))]
 async fn create_organization(
-    _: Grant<List>,
-    caller: Caller,
+    gate: InBody<Create>,
     State(state): State<AppState>,
     Body(body): Body<CreateOrganization>,
 ) -> Result<Created<Organization>> {
-    let grant = admit_to(&caller, &state, body.parent_id).await?;
+    let grant = gate.admit(&state, body.parent_id).await?;
     let organization = state.repository.create_organization(&grant, &body.name).await?;
     let location = format!("/v1/organizations/{}", organization.id);
     Ok(Created { location, version: organization.version, body: organization })

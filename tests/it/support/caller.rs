@@ -69,6 +69,29 @@ impl Caller {
     pub async fn delete(&self, path: &str) -> Answer {
         Answer::to(self.request(Method::DELETE, path)).await
     }
+
+    /// A change that is made only if the row has this `ETag`.
+    pub async fn if_match(&self, method: Method, path: &str, tag: &str, body: &Value) -> Answer {
+        let request = self.request(method, path).header("if-match", tag);
+        Answer::to(if body.is_null() { request } else { request.json(body) }).await
+    }
+
+    /// The ids of a whole list, page by page; `path` may end in a query.
+    pub async fn walk(&self, path: &str, limit: u16) -> Vec<String> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let mut ids = Vec::new();
+        let mut next = String::new();
+        loop {
+            let page = self.get(&format!("{path}{separator}limit={limit}{next}")).await.expect(200);
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= usize::from(limit), "{page}");
+            ids.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("&cursor={cursor}"),
+                None => return ids,
+            }
+        }
+    }
 }
 
 /// An answer, read to its end.
@@ -85,6 +108,12 @@ impl Answer {
         let answer = request.send().await.expect("the service answers");
         let (status, headers) = (answer.status(), answer.headers().clone());
         Self { status, headers, text: answer.text().await.expect("the answer is complete") }
+    }
+
+    /// The row's `ETag`.
+    #[track_caller]
+    pub fn tag(&self) -> String {
+        self.headers["etag"].to_str().unwrap().to_owned()
     }
 
     /// The body, `null` if there is none.

@@ -1,0 +1,107 @@
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../config.example.toml");
+
+/// The example with all settings in force: `#` without a space after it is a setting.
+fn example() -> String {
+    let in_force = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if !setting.is_empty() && !setting.starts_with(' ') => format!("{setting}\n"),
+        _ => "\n".to_owned(),
+    };
+    EXAMPLE.lines().map(in_force).collect()
+}
+
+/// A file of its own, until the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("luna-configuration-{}", uuid::Uuid::now_v7()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Of the keys that are not tables of the operator's own: their dotted paths with the defaults.
+fn defaults() -> Vec<(String, Value)> {
+    let Value::Object(keys) = serde_json::to_value(Configuration::default()).unwrap() else { unreachable!() };
+    let flat = |(key, value): (String, Value)| match value {
+        Value::Object(table) => table.into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)).collect(),
+        value => vec![(key, value)],
+    };
+    keys.into_iter().flat_map(flat).collect()
+}
+
+#[test]
+fn the_example_has_every_key_with_its_default_and_its_environment_name() {
+    let shown: Value = Figment::from(Toml::string(&example())).extract().unwrap();
+    for (key, default) in defaults() {
+        let pointer = format!("/{}", key.replace('.', "/"));
+        let value = shown.pointer(&pointer).unwrap_or_else(|| panic!("config.example.toml lacks {key}"));
+        let name = format!("# {PREFIX}{}\n", key.to_uppercase().replace('.', "__"));
+        let named = EXAMPLE.contains(&name) || key == "database_url" && EXAMPLE.contains("# DATABASE_URL");
+        assert!(named, "config.example.toml lacks the line {name:?}");
+        // Without a default there is an example.
+        if default != Value::Null && default != json!([]) {
+            assert_eq!(*value, default, "config.example.toml shows another default of {key}");
+        }
+    }
+}
+
+#[test]
+fn every_key_can_come_from_the_environment() {
+    let Value::Object(keys) = serde_json::to_value(Configuration::default()).unwrap() else { unreachable!() };
+    let mut known = KEYS.to_vec();
+    known.sort_unstable();
+    assert_eq!(known, keys.keys().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_example_is_a_valid_configuration() {
+    let file = Scratch::new(&example());
+    let figment = Figment::from(Serialized::defaults(Configuration::default())).merge(Toml::file_exact(&file.0));
+    let configuration: Configuration = figment.extract().map_err(explain).unwrap();
+    configuration.check().unwrap();
+    let acme = configuration.providers().unwrap().iter().find(|provider| provider.name.to_string() == "acme").cloned();
+    assert_eq!(acme.unwrap().title, "Acme Quantum");
+}
+
+#[test]
+fn the_password_file_completes_the_url() {
+    let file = Scratch::new("p@ss w/rd\n");
+    let with = |url: &str| Configuration {
+        database_url: Some(url.to_owned()),
+        database_password_file: Some(file.0.clone()),
+        ..Configuration::default()
+    };
+    assert_eq!(*with("postgres://luna@db/luna").database().unwrap(), "postgres://luna:p%40ss%20w%2Frd@db/luna");
+    assert_eq!(*with("postgres://luna:old@db/luna").database().unwrap(), "postgres://luna:p%40ss%20w%2Frd@db/luna");
+    let error = with("postgres:///luna").database().unwrap_err().to_string();
+    assert!(error.contains("DATABASE_URL") && error.contains("a host"), "{error}");
+
+    let absent = Configuration { database_password_file: Some("/absent".into()), ..with("postgres://luna@db/luna") };
+    let error = absent.database().unwrap_err().to_string();
+    assert!(error.contains("LUNA_ORGANIZATIONS_DATABASE_PASSWORD_FILE") && error.contains("/absent"), "{error}");
+}
+
+#[test]
+fn an_unknown_key_is_named_as_it_was_written() {
+    let error = |text: &str| {
+        let figment = Figment::from(Serialized::defaults(Configuration::default())).merge(Toml::string(text));
+        explain(figment.extract::<Configuration>().err().unwrap()).to_string()
+    };
+    let known = |text: &str| error(text).split(" is no key").next().unwrap().to_owned();
+    assert_eq!(known("lisen = 1"), "configuration: lisen (LUNA_ORGANIZATIONS_LISEN)");
+    assert_eq!(known("[login]\nwindow = 1"), "configuration: login.window (LUNA_ORGANIZATIONS_LOGIN__WINDOW)");
+}

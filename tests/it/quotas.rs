@@ -1,0 +1,125 @@
+//! Limits on an organization's tokens, for everyone there and for one user.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use crate::support::{App, PASSWORD, paths, person};
+
+fn moment(quota: &Value, member: &str) -> DateTime<Utc> {
+    quota[member].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_limit_is_set_changed_and_lifted() {
+    let app = App::start().await;
+    let token = app.token(&app.root, "one", "secret").await;
+    let ada = app.member(&app.root, "ada").await;
+    for path in [paths::quota(&app.root, &token), paths::user_quota(&app.root, &token, &ada.id)] {
+        app.admin.get(&path).await.expect_problem(404, "not_found");
+        app.admin.patch(&path, &json!({"quota": 1})).await.expect_problem(404, "not_found");
+
+        let set = app.admin.put(&path, &json!({"quota": 1000})).await.expect(200);
+        assert_eq!((&set["quota"], &set["quota_used"]), (&json!(1000), &json!(0)));
+        assert_eq!(moment(&set, "end") - moment(&set, "start"), TimeDelta::days(365), "a year, if nothing is said");
+
+        let changed = app.admin.patch(&path, &json!({"quota": 2000})).await.expect(200);
+        assert_eq!((&changed["quota"], &changed["start"]), (&json!(2000), &set["start"]));
+        let window = json!({"start": "2030-01-01T00:00:00Z", "end": "2030-02-01T00:00:00+01:00"});
+        let changed = app.admin.patch(&path, &window).await.expect(200);
+        assert_eq!((&changed["quota"], &changed["end"]), (&json!(2000), &json!("2030-01-31T23:00:00Z")));
+
+        // What is put replaces all but what is used.
+        sqlx::query("UPDATE quotas SET quota_used = 7").execute(&app.database).await.unwrap();
+        let put = app.admin.put(&path, &json!({"quota": 0})).await.expect(200);
+        assert_eq!((&put["quota"], &put["quota_used"]), (&json!(0), &json!(7)));
+        assert_ne!(put["start"], changed["start"]);
+
+        app.admin.delete(&path).await.expect(204);
+        app.admin.delete(&path).await.expect_problem(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_window_does_not_end_before_it_starts() {
+    let app = App::start().await;
+    let token = app.token(&app.root, "one", "secret").await;
+    let path = paths::quota(&app.root, &token);
+    let backwards = json!({"quota": 1, "start": "2031-01-01T00:00:00Z", "end": "2030-01-01T00:00:00Z"});
+    app.admin.put(&path, &backwards).await.expect_problem(422, "invalid_window");
+    app.admin.put(&path, &json!({"quota": 1, "end": "2030-01-01T00:00:00Z"})).await.expect(200);
+    let later = json!({"start": "2031-01-01T00:00:00Z"});
+    app.admin.patch(&path, &later).await.expect_problem(422, "invalid_window");
+}
+
+#[tokio::test]
+async fn a_limit_is_a_whole_number_that_fits() {
+    let app = App::start().await;
+    let token = app.token(&app.root, "one", "secret").await;
+    let path = paths::quota(&app.root, &token);
+    for quota in [json!(-1), json!(1.5), json!("1"), json!(null), json!(9_223_372_036_854_775_808_u64), json!(1e30)] {
+        let problem = app.admin.put(&path, &json!({"quota": quota})).await.expect_problem(422, "invalid_request");
+        assert_eq!(problem["errors"][0]["pointer"], "/quota", "{quota}");
+    }
+    app.admin.put(&path, &json!({"quota": i64::MAX})).await.expect(200);
+    // At the end of time a year is shorter: RFC 3339 knows no year 10000.
+    let set = app.admin.put(&path, &json!({"quota": 1, "start": "9999-06-01T00:00:00Z"})).await.expect(200);
+    assert!(set["end"].as_str().unwrap().starts_with("9999-12-31T"), "{set}");
+}
+
+#[tokio::test]
+async fn users_read_their_own_limit_and_admins_all() {
+    let app = App::start().await;
+    let lab = app.organization(&app.root, "Lab").await;
+    let token = app.token(&app.root, "shared", "secret").await;
+    // A member of an organization below may use an inherited token, so it can be limited too.
+    let ada = app.member(&lab, "ada").await;
+    let ida = app.member(&app.root, "ida").await;
+    let path = paths::user_quota(&app.root, &token, &ada.id);
+    app.admin.put(&path, &json!({"quota": 5})).await.expect(200);
+
+    assert_eq!(ada.get(&path).await.expect(200)["quota"], 5);
+    ada.get(&paths::user_quota(&app.root, &token, "ada@example.com")).await.expect(200);
+    ida.get(&path).await.expect_problem(403, "forbidden");
+    ada.put(&path, &json!({"quota": 500})).await.expect_problem(403, "forbidden");
+    ada.get(&paths::quota(&app.root, &token)).await.expect_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn only_members_and_only_the_own_tokens_are_limited() {
+    let app = App::start().await;
+    let (north, south) = (app.organization(&app.root, "North").await, app.organization(&app.root, "South").await);
+    let token = app.token(&north, "north", "secret").await;
+    let sue = app.member(&south, "sue").await;
+    let limit = json!({"quota": 1});
+    for user in [sue.id.as_str(), "sue@example.com", "nobody@example.com"] {
+        let answer = app.admin.put(&paths::user_quota(&north, &token, user), &limit).await;
+        answer.expect_problem(404, "not_found");
+    }
+    app.admin.put(&paths::quota(&south, &token), &limit).await.expect_problem(404, "not_found");
+    app.admin.get(&paths::quota(&app.root, &token)).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn limits_go_with_the_token_and_stay_as_long_as_the_user_can_use_it() {
+    let app = App::start().await;
+    let lab = app.organization(&app.root, "Lab").await;
+    let token = app.token(&app.root, "shared", "secret").await;
+    let ada = app.member(&app.root, "ada").await;
+    let added = app.admin.post(&paths::users(&lab), &person("ada@example.com")).await.expect(201);
+    app.accept(&added, PASSWORD).await.expect(200);
+    let path = paths::user_quota(&app.root, &token, &ada.id);
+    app.admin.put(&path, &json!({"quota": 5})).await.expect(200);
+    let count =
+        async || -> i64 { sqlx::query_scalar("SELECT count(*) FROM quotas").fetch_one(&app.database).await.unwrap() };
+
+    // Out of the token's organization, but still in one below that inherits it: leaving must not lift the limit.
+    app.admin.delete(&paths::user(&app.root, &ada.id)).await.expect(204);
+    assert_eq!(ada.get(&path).await.expect(200)["quota"], 5);
+    // Out of both.
+    app.admin.delete(&paths::user(&lab, &ada.id)).await.expect(204);
+    assert_eq!(count().await, 0, "nobody is left whom it limits");
+
+    app.admin.put(&paths::quota(&app.root, &token), &json!({"quota": 5})).await.expect(200);
+    app.admin.delete(&paths::token(&app.root, &token)).await.expect(204);
+    assert_eq!(count().await, 0);
+}
