@@ -6,6 +6,8 @@ pub mod cluster;
 pub mod installation;
 pub mod paths;
 pub mod process;
+pub mod recorder;
+pub mod secret;
 pub mod storm;
 
 pub use app::{App, PASSWORD};
