@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use super::error::is_lost;
 use super::{Repository, Result};
 use crate::authentication::{AccessClaims, ApiKeyDigest, Presented};
 use crate::authorization::{Authenticator, Relation, Standing};
@@ -158,7 +159,7 @@ impl Repository {
         let mut tries = self.pool.size();
         loop {
             match read().await {
-                Err(sqlx::Error::Io(_)) if tries > 0 => tries -= 1,
+                Err(error) if tries > 0 && is_lost(&error) => tries -= 1,
                 outcome => return Ok(outcome?),
             }
         }
