@@ -73,9 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     };
     let repository = service::repository(&configuration)?;
-    if !repository.schema_is_current().await? {
-        return Err(service::ServiceError::OldSchema.into());
-    }
+    service::expect_current_schema(&repository).await?;
     let prepared = Prepared::new(arguments.first, password).await?;
     let (organization, id) = repository.bootstrap(&Grant::command_line(), &prepared.new).await?;
     repository.close().await;

@@ -196,7 +196,7 @@ impl Configuration {
         Env::prefixed(PREFIX)
             .iter()
             .filter(|(key, _)| is_unknown(key))
-            .map(|(key, _)| format!("{PREFIX}{key}"))
+            .map(|(key, _)| format!("{PREFIX}{}", key.as_str().to_uppercase()))
             .collect()
     }
 
@@ -308,7 +308,7 @@ fn explain(error: figment::Error) -> ConfigurationError {
     let key = first.path.join(".");
     ConfigurationError(match &first.kind {
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            format!("{} must be {expected}", name(&key))
+            format!("{} must be {}", name(&key), form(&key).unwrap_or(expected))
         }
         Kind::UnknownField(field, known) => {
             // The path ends with the field when the environment named it, and before it when a file did.
@@ -322,9 +322,28 @@ fn explain(error: figment::Error) -> ConfigurationError {
         }
         Kind::UnknownVariant(_, known) => format!("{} must be one of {}", name(&key), known.join(", ")),
         Kind::MissingField(field) => format!("{} is missing", name(field)),
-        Kind::Message(_) if !key.is_empty() => format!("{} has a wrong value", name(&key)),
+        Kind::Message(_) if !key.is_empty() => match form(&key) {
+            Some(form) => format!("{} must be {form}", name(&key)),
+            None => format!("{} has a wrong value", name(&key)),
+        },
+        Kind::Message(text) => {
+            // A complaint about TOML goes on with the line that it is about, which may hold a password.
+            let complaint = text.lines().next().unwrap_or_default();
+            let source = first.metadata.as_ref().and_then(|metadata| metadata.source.as_ref());
+            let source = source.map_or_else(|| "the configuration".to_owned(), ToString::to_string);
+            format!("{source} must be readable TOML: {complaint}")
+        }
         _ => first.to_string().replace('\n', " "),
     })
+}
+
+/// What the values of a key look like, where the type alone does not say it.
+fn form(key: &str) -> Option<&'static str> {
+    match key.split('.').next()? {
+        "listen" | "metrics_listen" => Some("an address with a port, such as 127.0.0.1:8080"),
+        "trusted_proxies" => Some("a list of networks, such as [\"10.0.0.0/8\"]"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use super::configuration::{Configuration, DATABASE_URL_EXAMPLE};
 use crate::authentication::{AccessTokens, PasswordHasher};
 use crate::domain::Clock;
 use crate::http::{self, AppState};
-use crate::repository::Repository;
+use crate::repository::{self, Repository};
 use crate::server::Server;
-use crate::vault::{LocalKeyRing, Vault};
+use crate::vault::{LocalKeyRing, Vault, VaultError};
 use crate::worker;
 
 /// Upper bounds of the buckets that request times are counted in, in seconds.
@@ -29,9 +29,15 @@ pub enum ServiceError {
     /// The database needs `migrate`.
     #[error("the database's schema is not current; run: luna-organizations migrate")]
     OldSchema,
+    /// The database does not let us in, or is not there.
+    #[error("configuration: DATABASE_URL (database_url in the file) must be the URL of a database that answers: {0}")]
+    Database(repository::Error),
     /// The key ring is not the one that was used.
-    #[error("what is stored does not open under this key ring: {0}")]
-    WrongKeyRing(crate::repository::Error),
+    #[error(
+        "configuration: key_ring (LUNA_ORGANIZATIONS_KEY_RING) must be the one that was used so far; \
+         what is stored does not open: {0}"
+    )]
+    WrongKeyRing(VaultError),
     /// Somebody else has the address.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -40,6 +46,20 @@ pub enum ServiceError {
         /// What the system says.
         error: std::io::Error,
     },
+}
+
+impl From<repository::Error> for ServiceError {
+    fn from(error: repository::Error) -> Self {
+        match error {
+            repository::Error::Vault(error) => Self::WrongKeyRing(error),
+            error => Self::Database(error),
+        }
+    }
+}
+
+/// Refuses a database that cannot be reached or has an old schema.
+pub async fn expect_current_schema(repository: &Repository) -> Result<(), ServiceError> {
+    if repository.schema_is_current().await? { Ok(()) } else { Err(ServiceError::OldSchema) }
 }
 
 /// A running service.
@@ -69,10 +89,8 @@ pub fn repository(configuration: &Configuration) -> Result<Repository, Failure> 
 impl Service {
     /// Starts to serve. Refuses a database with an old schema and a key ring that does not open what is stored.
     pub async fn start(configuration: &Configuration, repository: Repository) -> Result<Self, Failure> {
-        if !repository.schema_is_current().await? {
-            return Err(ServiceError::OldSchema.into());
-        }
-        repository.stored_secrets_open().await.map_err(ServiceError::WrongKeyRing)?;
+        expect_current_schema(&repository).await?;
+        repository.stored_secrets_open().await.map_err(ServiceError::from)?;
         let (listener, address) = listen(configuration.listen).await?;
         let (metrics_listener, metrics_address) = listen(configuration.metrics_listen).await?;
         let state = state(configuration, repository.clone(), address).await?;
@@ -99,7 +117,7 @@ pub async fn state(
     address: SocketAddr,
 ) -> Result<AppState, Failure> {
     let settings = configuration.settings(address)?;
-    let keys = repository.signing_keys().await?;
+    let keys = repository.signing_keys().await.map_err(ServiceError::from)?;
     let (active, retired) = keys.split_first().ok_or("there is no signing key")?;
     let retired: Vec<_> = retired.iter().map(|key| key.verifying_key().clone()).collect();
     let lifetime = configuration.access_token_seconds;

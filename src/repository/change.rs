@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
+use super::error::is_lost;
 use super::{Repository, Result};
 use crate::authorization::{Action, Actor, Grant, Origin};
 use crate::domain::{AuditEventId, OrganizationId, Outcome, Refusal, Timestamp, UserId};
@@ -124,7 +125,7 @@ impl Repository {
         let mut tries = self.pool.size();
         loop {
             match self.pool.begin().await {
-                Err(sqlx::Error::Io(_)) if tries > 0 => tries -= 1,
+                Err(error) if tries > 0 && is_lost(&error) => tries -= 1,
                 outcome => return Ok(outcome?),
             }
         }

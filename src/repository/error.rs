@@ -80,6 +80,16 @@ fn detail(error: &dyn DatabaseError) -> String {
     error.and_then(sqlx::postgres::PgDatabaseError::detail).unwrap_or("the organization").to_owned()
 }
 
+/// Whether it says that the connection has died, and so that whatever was asked first was not done: the other end is gone,
+/// or has left word that it would be (57P01 and 57P02: the database was stopped, or an administrator ended the connection).
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(database) => matches!(database.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
+}
+
 /// SQLSTATEs that go away by themselves: connection trouble (08), shutdown and start-up (57P), no room for another
 /// connection (53), a statement that waited too long (57014), and a transaction that lost against another one (40).
 fn is_passing(error: &dyn DatabaseError) -> bool {

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use super::error::is_lost;
 use super::{Repository, Result};
 use crate::authentication::{AccessClaims, ApiKeyDigest, Presented};
 use crate::authorization::{Authenticator, Relation, Standing};
@@ -54,7 +55,8 @@ impl Found {
             member: self.member.unwrap_or_default(),
             below: self.below.unwrap_or_default(),
             roles: self.roles.unwrap_or_default(),
-            admin_of_root: self.admin_of_root.unwrap_or_default(),
+            // A bound key has what its owner is in one organization, not what its owner is elsewhere.
+            admin_of_root: authenticator.bound_to().is_none() && self.admin_of_root.unwrap_or_default(),
         });
         let in_bounds = |relation: &Relation| authenticator.bound_to().is_none_or(|only| only == relation.organization);
         let relation = relation.filter(in_bounds);
@@ -157,7 +159,7 @@ impl Repository {
         let mut tries = self.pool.size();
         loop {
             match read().await {
-                Err(sqlx::Error::Io(_)) if tries > 0 => tries -= 1,
+                Err(error) if tries > 0 && is_lost(&error) => tries -= 1,
                 outcome => return Ok(outcome?),
             }
         }

@@ -6,11 +6,12 @@ use luna_organizations::cli::dev::cluster::{Cluster, DATABASE};
 use reqwest::Method;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 use crate::support::installation::Installation;
 use crate::support::process::{Process, Scratch, family};
 use crate::support::storm::{Storm, expect_all_or_nothing};
-use crate::support::{Answer, Caller};
+use crate::support::{Answer, App, Caller};
 
 /// The service's bound on a request in these tests.
 const TIMEOUT: (&str, &str) = ("LUNA_ORGANIZATIONS_REQUEST_TIMEOUT_SECONDS", "5");
@@ -116,4 +117,22 @@ async fn a_frozen_database_hangs_nobody() {
     log.expect_nothing_lost(&admin).await;
     expect_all_or_nothing(&installation.database_url).await;
     service.stop().await;
+}
+
+/// A restart of the database between two requests leaves connections in the pool that have died unnoticed.
+#[tokio::test]
+async fn dead_connections_are_not_the_callers_business() {
+    let app = App::start().await;
+    let mut watcher = sqlx::PgConnection::connect(&app.database_url).await.unwrap();
+    for round in 0..3 {
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                    WHERE application_name = 'luna-organizations' AND datname = current_database()";
+        let ended: i64 = sqlx::query_scalar(end).fetch_one(&mut watcher).await.unwrap();
+        assert!(ended > 0);
+        if round % 2 == 0 {
+            app.organization(&app.root, &format!("after {round}")).await;
+        } else {
+            app.admin.get("/v1/me").await.expect(200);
+        }
+    }
 }

@@ -39,14 +39,23 @@ impl TestCluster {
         Self { cluster }
     }
 
-    /// The URL of a new database.
+    /// The URL of a new, migrated database.
     pub async fn database(&self) -> String {
+        self.copy_of(DATABASE).await
+    }
+
+    /// The URL of a new database with nothing in it.
+    pub async fn empty_database(&self) -> String {
+        self.copy_of("template1").await
+    }
+
+    async fn copy_of(&self, template: &str) -> String {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         // Copies are made one at a time: a template must have no other user.
         static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let _alone = COPYING.lock().await;
         let mut connection = PgConnection::connect(&self.cluster.url("postgres")).await.unwrap();
-        let copy = format!("CREATE DATABASE {name} TEMPLATE {DATABASE}");
+        let copy = format!("CREATE DATABASE {name} TEMPLATE {template}");
         connection.execute(sqlx::AssertSqlSafe(copy)).await.unwrap();
         connection.close().await.unwrap();
         self.cluster.url(&name)

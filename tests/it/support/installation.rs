@@ -24,13 +24,23 @@ impl Installation {
         Self::on(Scratch::new(), TestCluster::get().await.database().await)
     }
 
+    /// As [`Installation::new`], before `bootstrap`.
+    pub async fn new_without_admin() -> Self {
+        Self::migrated(Scratch::new(), TestCluster::get().await.database().await)
+    }
+
     pub fn on(scratch: Scratch, database_url: String) -> Self {
-        let key_ring = scratch.path("key-ring.json").to_str().unwrap().to_owned();
-        succeeds(&run(&["keys", "generate", &key_ring], &[]));
-        let mut installation = Self { scratch, database_url, key_ring, bootstrapped: Value::Null };
-        succeeds(&installation.run(&["migrate"]));
+        let mut installation = Self::migrated(scratch, database_url);
         let printed = succeeds(&installation.run(&bootstrap("root@example.com")));
         installation.bootstrapped = serde_json::from_str(&printed).unwrap();
+        installation
+    }
+
+    fn migrated(scratch: Scratch, database_url: String) -> Self {
+        let key_ring = scratch.path("key-ring.json").to_str().unwrap().to_owned();
+        succeeds(&run(&["keys", "generate", &key_ring], &[]));
+        let installation = Self { scratch, database_url, key_ring, bootstrapped: Value::Null };
+        succeeds(&installation.run(&["migrate"]));
         installation
     }
 

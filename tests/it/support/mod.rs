@@ -2,10 +2,12 @@
 
 mod app;
 mod caller;
-mod cluster;
+pub mod cluster;
 pub mod installation;
 pub mod paths;
 pub mod process;
+pub mod recorder;
+pub mod secret;
 pub mod storm;
 
 pub use app::{App, PASSWORD, vault};

@@ -64,9 +64,19 @@ impl Drop for Scratch {
     }
 }
 
-/// A command of the program that ends by itself.
+/// A command of the program that ends by itself; one that does not is killed.
 pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    command(arguments, environment).output().unwrap()
+    let mut command = command(arguments, environment);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    // What these commands say fits into a pipe, `openapi` apart: it is read below, by `wait_with_output`.
+    while arguments != ["openapi"] && child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(POLL);
+    }
+    child.wait_with_output().unwrap()
 }
 
 fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
