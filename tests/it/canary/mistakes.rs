@@ -22,6 +22,8 @@ pub struct Mistakes {
     pub invitation: String,
     /// An access token that works.
     pub session: String,
+    /// Whether secrets are also put where a name is looked up.
+    pub names: bool,
 }
 
 impl Mistakes {
@@ -95,7 +97,7 @@ impl Mistakes {
         let admin = flows.admin.clone();
         let segment = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
         let organization = format!("/v1/organizations/{}", flows.root);
-        for path in [
+        let mut paths = vec![
             format!("/{segment}"),
             format!("/v1/{segment}"),
             format!("/v1/organizations/{segment}"),
@@ -105,8 +107,12 @@ impl Mistakes {
             format!("{}/{segment}/quota/users/{segment}", self.tokens),
             format!("/v1/me/api-keys/{segment}"),
             format!("/v1/sessions/{segment}"),
-            format!("/api/v1/qpu-tokens/private/{segment}"),
-        ] {
+        ];
+        if self.names {
+            paths.push(format!("/api/v1/qpu-tokens/private/{segment}"));
+            paths.push(format!("/luna-q/api/v1/qpu-tokens/shared/quota/group/{segment}"));
+        }
+        for path in paths {
             for method in [Method::GET, Method::DELETE, Method::PATCH] {
                 let answer = flows.call(&admin, method, &path, Value::Null).await;
                 assert!(answer.status.is_client_error(), "{path}: {} {}", answer.status, answer.text);
