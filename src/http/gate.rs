@@ -89,6 +89,9 @@ impl<A: Action> FromRequestParts<AppState> for Grant<A> {
     }
 }
 
+/// The header that names an organization where the path does not.
+pub(super) const ORGANIZATION: &str = "luna-organization";
+
 /// The gate of the Luna SDK wire, whose paths name no organization: the one of the `Luna-Organization` header is meant,
 /// or the caller's home. An action in the own account is that all the same, and knows the organization for the next
 /// question ([`Grant::also`]).
@@ -102,7 +105,7 @@ impl<A: Action> FromRequestParts<AppState> for AtHome<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
-        let named = parts.headers.get("luna-organization").map(|value| value.to_str().unwrap_or_default().to_owned());
+        let named = parts.headers.get(ORGANIZATION).map(|value| value.to_str().unwrap_or_default().to_owned());
         let asked = match named.map(|text| text.parse::<OrganizationId>()) {
             None => Asked::Home,
             Some(Ok(id)) => Asked::Organization(id),

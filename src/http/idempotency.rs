@@ -55,7 +55,9 @@ async fn once(state: &AppState, key: &str, request: Request, next: Next) -> Resu
     let caller = state.repository.standing(gate::presented(&parts)?, Asked::Nothing).await?;
     let body = input::bytes(Request::new(body)).await?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    let identity = [parts.method.as_str().as_bytes(), target.as_bytes(), &body];
+    // Where the path names no organization, this header does; see [`gate::AtHome`].
+    let organization = parts.headers.get(gate::ORGANIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+    let identity = [parts.method.as_str().as_bytes(), target.as_bytes(), organization, &body];
     match state.repository.claim_answer(&caller, key, &identity).await? {
         Claim::Answered(stored) => repeat(&stored),
         Claim::First(pending) => {

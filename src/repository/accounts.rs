@@ -8,25 +8,12 @@ use crate::authentication::PasswordHash;
 use crate::authorization::action::account::{ChangePassword, Read, Update};
 use crate::authorization::{Authenticator, Grant};
 use crate::domain::{
-    Account, AccountMembership, EmailAddress, MembershipStatus, OrganizationId, OrganizationSummary, PersonName,
-    Refusal, Role, SessionId, UserId, UserStatus,
+    Account, AccountMembership, MembershipStatus, OrganizationId, OrganizationSummary, PersonName, Refusal, Role,
+    SessionId, UserId, UserStatus,
 };
 
 pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
-
-/// What a log-in needs to know of an account.
-pub struct LoginAccount {
-    /// Its id.
-    pub id: UserId,
-    /// Its address.
-    pub email: String,
-    /// Its home organization, whose audit log tells of failures.
-    pub home: Option<OrganizationId>,
-    /// What the password is checked against; `None` unless the account is active.
-    pub password: Option<PasswordHash>,
-    /// Whether the account was logged in to from this address before.
-    pub familiar: bool,
-}
+const CLOSED: Refusal = Refusal::Unauthenticated("the account has been closed or disabled");
 
 /// What people can change of their own account.
 #[derive(Debug, Default)]
@@ -40,27 +27,6 @@ pub struct AccountChange {
 }
 
 impl Repository {
-    /// The account of this e-mail address, for a log-in from this network address. One statement, known account or not.
-    pub async fn login_account(&self, email: &EmailAddress, address: &str) -> Result<Option<LoginAccount>> {
-        let row = self
-            .again_if_disconnected(|| {
-                sqlx::query!(
-                    r#"SELECT u.id AS "id: UserId", u.email, u.home_organization_id AS "home: OrganizationId",
-                              CASE WHEN u.status = 'active' THEN u.password_hash END AS password,
-                              EXISTS (SELECT 1 FROM familiar_addresses f
-                                       WHERE f.user_id = u.id AND f.address_digest = $2) AS "familiar!"
-                         FROM users u WHERE u.email_key = $1"#,
-                    email.key(),
-                    super::login_attempts::digest(address),
-                )
-                .fetch_optional(&self.pool)
-            })
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let password = row.password.as_deref().map(PasswordHash::parse).transpose()?;
-        Ok(Some(LoginAccount { id: row.id, email: row.email, home: row.home, password, familiar: row.familiar }))
-    }
-
     /// The caller's account. To an API key that is bound to an organization it tells of no other.
     pub async fn account(&self, grant: &Grant<Read>) -> Result<Account> {
         let mut account = account(&self.pool, grant.user()).await?;
@@ -80,9 +46,13 @@ impl Repository {
     ) -> Result<Account> {
         let mut change = self.change(grant).await?;
         let user = grant.user();
-        let before = sqlx::query!("SELECT version FROM users WHERE id = $1 FOR UPDATE", user.uuid())
-            .fetch_one(&mut *change)
-            .await?;
+        let before = sqlx::query!(
+            "SELECT version FROM users WHERE id = $1 AND status = 'active' FOR NO KEY UPDATE",
+            user.uuid()
+        )
+        .fetch_optional(&mut *change)
+        .await?
+        .ok_or(CLOSED)?;
         precondition.check(before.version)?;
         if let Some(home) = wanted.home_organization {
             let member = sqlx::query_scalar!(
@@ -125,14 +95,16 @@ impl Repository {
         let user = grant.user();
         let now = change.now;
         let home = sqlx::query_scalar!(
-            r#"UPDATE users SET password_hash = $2, version = version + 1, updated_at = $3 WHERE id = $1
+            r#"UPDATE users SET password_hash = $2, version = version + 1, updated_at = $3
+                WHERE id = $1 AND status = 'active'
             RETURNING home_organization_id AS "home: OrganizationId""#,
             user.uuid(),
             password.as_str(),
             now,
         )
-        .fetch_one(&mut *change)
-        .await?;
+        .fetch_optional(&mut *change)
+        .await?
+        .ok_or(CLOSED)?;
         sqlx::query!(
             "DELETE FROM sessions WHERE user_id = $1 AND id IS DISTINCT FROM $2",
             user.uuid(),
@@ -191,6 +163,16 @@ async fn account(connection: impl sqlx::PgExecutor<'_>, user: UserId) -> Result<
         }
     }
     Ok(account.ok_or(NO_USER)?)
+}
+
+/// Makes sure that the account is not being closed at this moment: what it were given now would be there still when it
+/// is opened anew, for somebody else. Holds it until the change ends. To be called before anything is locked.
+pub(super) async fn still_active(change: &mut Change, user: UserId) -> Result<()> {
+    sqlx::query!("SELECT id FROM users WHERE id = $1 AND status = 'active' FOR SHARE", user.uuid())
+        .fetch_optional(&mut **change)
+        .await?
+        .ok_or(CLOSED)?;
+    Ok(())
 }
 
 /// What follows for an account, which the caller has locked, from having left an organization: limits on tokens that it

@@ -46,6 +46,7 @@ impl Repository {
     /// Records a key of the caller.
     pub async fn create_api_key(&self, grant: &Grant<Create>, new: &NewApiKey) -> Result<ApiKeySummary> {
         let mut change = self.change(grant).await?;
+        super::accounts::still_active(&mut change, grant.user()).await?;
         let key = insert(&mut change, grant.user(), new).await?;
         let target = Target::new(grant.home(), "api-key", new.id.uuid()).with("scope", new.scope.as_str());
         change.commit(target.with("name", new.name.as_str())).await?;

@@ -61,7 +61,12 @@ fn refusal(error: &dyn DatabaseError) -> Option<Refusal> {
         "tree_too_deep" => Refusal::TreeTooDeep,
         "tree_cycle" => Refusal::TreeCycle,
         "only_one_root" => Refusal::RootExists,
-        "organizations_parent_id_fkey" => Refusal::NotFound("organization"),
+        // What was there when the caller was let in, and has gone since.
+        "organizations_parent_id_fkey"
+        | "memberships_organization_id_fkey"
+        | "api_keys_organization_id_fkey"
+        | "qpu_tokens_organization_id_fkey"
+        | "users_home_organization_id_fkey" => Refusal::NotFound("organization"),
         "already_a_member" => Refusal::AlreadyMember,
         "token_name_taken" | "personal_token_name_taken" => Refusal::TokenNameTaken,
         "quota_exists" => Refusal::QuotaExists,

@@ -80,20 +80,25 @@ impl Repository {
         let mut change = self.change(grant).await?;
         let user: UserId = sqlx::query_scalar!(
             r#"SELECT u.id AS "id: UserId" FROM invitations i JOIN users u ON u.id = i.user_id
-                WHERE i.organization_id = $1 AND i.id = $2 FOR UPDATE"#,
+                WHERE i.organization_id = $1 AND i.id = $2 FOR NO KEY UPDATE OF u"#,
             grant.organization().uuid(),
             id.uuid(),
         )
         .fetch_optional(&mut *change)
         .await?
         .ok_or(NO_INVITATION)?;
-        sqlx::query!(
-            "DELETE FROM memberships WHERE organization_id = $1 AND user_id = $2 AND status = 'invited'",
+        // It may have been accepted while the account was waited for.
+        let deleted = sqlx::query!(
+            "DELETE FROM memberships m USING invitations i
+              WHERE i.id = $2 AND m.organization_id = $1 AND i.organization_id = $1 AND i.user_id = m.user_id",
             grant.organization().uuid(),
-            user.uuid(),
+            id.uuid(),
         )
         .execute(&mut *change)
         .await?;
+        if deleted.rows_affected() == 0 {
+            return Err(NO_INVITATION.into());
+        }
         super::accounts::settle_after_leaving(&mut change, user).await?;
         let target = Target::new(grant.organization(), "invitation", id.uuid()).with("user", user.to_string());
         change.commit(target).await
@@ -122,12 +127,21 @@ impl Repository {
     pub async fn accept_invitation(&self, grant: &Grant<Accept>, acceptance: &Acceptance) -> Result<User> {
         let mut change = self.change(grant).await?;
         let now = change.now;
+        // The account before the invitation, as everywhere; then the invitation as it is now.
+        sqlx::query!(
+            "SELECT u.id FROM invitations i JOIN users u ON u.id = i.user_id
+              WHERE i.token_digest = $1 FOR NO KEY UPDATE OF u",
+            grant.digest().as_bytes(),
+        )
+        .fetch_optional(&mut *change)
+        .await?
+        .ok_or(Refusal::InvalidInvitation)?;
         let held = sqlx::query!(
             r#"SELECT i.id, i.organization_id AS "organization: OrganizationId", i.given_name, i.family_name,
                       u.id AS "user: UserId", u.email, u.status AS "status: UserStatus"
                  FROM invitations i JOIN users u ON u.id = i.user_id
                 WHERE i.token_digest = $1 AND i.expires_at > $2
-                  FOR UPDATE"#,
+                  FOR UPDATE OF i"#,
             grant.digest().as_bytes(),
             now,
         )

@@ -11,6 +11,9 @@ use crate::domain::{
     EmailAddress, Organization, OrganizationId, OrganizationName, Page, PageRequest, PersonName, Refusal, UserId,
 };
 
+/// The advisory lock of the trigger `place_organization`: held by whoever changes the tree's shape.
+const TREE_LOCK: i64 = 7_232_091_001;
+
 const NO_ORGANIZATION: Refusal = Refusal::NotFound("organization");
 
 /// What can be changed of an organization.
@@ -91,6 +94,7 @@ impl Repository {
         let creator = grant.caller().ok_or(Refusal::Forbidden("a login"))?;
         let parent = grant.organization();
         let mut change = self.change(grant).await?;
+        super::accounts::still_active(&mut change, creator).await?;
         let organization = insert(&mut change, Some(parent), name).await?;
         let now = change.now;
         join_as_admin(&mut change, organization.id, creator, now).await?;
@@ -108,6 +112,11 @@ impl Repository {
     ) -> Result<Organization> {
         let id = grant.organization();
         let mut change = self.change(grant).await?;
+        if wanted.parent.is_some() {
+            // Before the row. Left to the trigger it would come after it, and two moves that each hold their own row
+            // would wait for each other: one for this lock, one for the row.
+            sqlx::query!("SELECT pg_advisory_xact_lock($1)", TREE_LOCK).execute(&mut *change).await?;
+        }
         let before = sqlx::query!(
             r#"SELECT version, parent_id AS "parent_id: OrganizationId" FROM organizations WHERE id = $1 FOR UPDATE"#,
             id.uuid()
@@ -162,14 +171,30 @@ impl Repository {
     /// Deletes an organization without children, its memberships, and its tokens with their data keys.
     pub async fn delete_organization(&self, grant: &Grant<Delete>, precondition: Precondition) -> Result<()> {
         let id = grant.organization();
-        let mut change = self.change(grant).await?;
-        let row = sqlx::query!(
-            r#"SELECT version, name, parent_id AS "parent_id: OrganizationId" FROM organizations WHERE id = $1 FOR UPDATE"#,
-            id.uuid()
-        )
-        .fetch_optional(&mut *change)
-        .await?
-        .ok_or(NO_ORGANIZATION)?;
+        // People are locked before organizations, everywhere. Whoever joins between the two is not among the locked, so
+        // both are let go and taken again.
+        let (mut change, members, row) = loop {
+            let mut change = self.change(grant).await?;
+            let members = lock_members(&mut change, id).await?;
+            let row = sqlx::query!(
+                r#"SELECT version, name, parent_id AS "parent_id: OrganizationId" FROM organizations WHERE id = $1 FOR UPDATE"#,
+                id.uuid()
+            )
+            .fetch_optional(&mut *change)
+            .await?
+            .ok_or(NO_ORGANIZATION)?;
+            let locked: Vec<_> = members.iter().map(|user| user.uuid()).collect();
+            // A statement of its own: it sees who has joined while the organization was waited for.
+            let more = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT 1 FROM memberships
+                                   WHERE organization_id = $1 AND user_id <> ALL ($2)) AS "more!""#,
+                id.uuid(),
+                &locked,
+            );
+            if !more.fetch_one(&mut *change).await? {
+                break (change, members, row);
+            }
+        };
         precondition.check(row.version)?;
         let parent = row.parent_id.ok_or(Refusal::RootIsFixed)?;
         // The lock above keeps new children out: theirs is a foreign key to the locked row.
@@ -180,13 +205,6 @@ impl Repository {
         if !children.is_empty() {
             return Err(Refusal::HasChildren(children.join(", ")).into());
         }
-        let members: Vec<UserId> = sqlx::query_scalar!(
-            r#"SELECT u.id AS "id: UserId" FROM users u JOIN memberships m ON m.user_id = u.id
-                WHERE m.organization_id = $1 ORDER BY u.id FOR UPDATE OF u"#,
-            id.uuid()
-        )
-        .fetch_all(&mut *change)
-        .await?;
         sqlx::query!("DELETE FROM organizations WHERE id = $1", id.uuid()).execute(&mut *change).await?;
         for user in members {
             super::accounts::settle_after_leaving(&mut change, user).await?;
@@ -231,6 +249,16 @@ impl Repository {
             sqlx::query_scalar!(r#"SELECT id AS "id: OrganizationId" FROM organizations WHERE parent_id IS NULL"#);
         Ok(root.fetch_optional(&self.pool).await?)
     }
+}
+
+/// Locks everyone in the organization, in the order of ids, and says who that is.
+async fn lock_members(change: &mut super::change::Change, id: OrganizationId) -> Result<Vec<UserId>> {
+    let members = sqlx::query_scalar!(
+        r#"SELECT u.id AS "id: UserId" FROM users u JOIN memberships m ON m.user_id = u.id
+            WHERE m.organization_id = $1 ORDER BY u.id FOR NO KEY UPDATE OF u"#,
+        id.uuid()
+    );
+    Ok(members.fetch_all(&mut **change).await?)
 }
 
 async fn insert(

@@ -182,6 +182,9 @@ impl Repository {
         let binding = Binding { owner, token: id, secret_version: 1, provider: new.provider.clone() };
         let sealed = self.vault.seal(&binding, new.credential).await?;
         let mut change = self.change(grant).await?;
+        if let TokenOwner::User(user) = owner {
+            super::accounts::still_active(&mut change, user).await?;
+        }
         let now = change.now;
         let token = sqlx::query_as!(
             QpuToken,

@@ -71,13 +71,14 @@ impl Repository {
     pub async fn refresh_session(&self, grant: &Grant<Refresh>, next: &RefreshDigest) -> Result<Refreshed> {
         let mut change = self.change(grant).await?;
         let now = change.now;
+        // The session before its token: in the order in which ending a session takes them.
         let held = sqlx::query!(
             r#"SELECT s.id AS "session: SessionId", t.used_at, u.id AS "user: UserId", u.email,
                       u.home_organization_id AS "home: OrganizationId"
                  FROM refresh_tokens t
                  JOIN sessions s ON s.id = t.session_id AND s.expires_at > $2
                  JOIN users u ON u.id = s.user_id AND u.status = 'active'
-                WHERE t.digest = $1 FOR UPDATE OF t, s"#,
+                WHERE t.digest = $1 FOR UPDATE OF s, t"#,
             grant.digest().as_bytes(),
             now,
         )

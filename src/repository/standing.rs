@@ -55,7 +55,8 @@ impl Found {
             member: self.member.unwrap_or_default(),
             below: self.below.unwrap_or_default(),
             roles: self.roles.unwrap_or_default(),
-            admin_of_root: self.admin_of_root.unwrap_or_default(),
+            // A bound key has what its owner is in one organization, not what its owner is elsewhere.
+            admin_of_root: authenticator.bound_to().is_none() && self.admin_of_root.unwrap_or_default(),
         });
         let in_bounds = |relation: &Relation| authenticator.bound_to().is_none_or(|only| only == relation.organization);
         let relation = relation.filter(in_bounds);

@@ -8,8 +8,14 @@ impl Repository {
     pub async fn sweep(&self) -> Result<u64> {
         let now = self.now();
         let sessions = sqlx::query!("DELETE FROM sessions WHERE expires_at <= $1", now).execute(&self.pool).await?;
-        let attempts =
-            sqlx::query!("DELETE FROM login_attempts WHERE window_ends_at <= $1", now).execute(&self.pool).await?;
+        // What a log-in is counting at this moment is left for next time: it would wait for us, and we for it.
+        let attempts = sqlx::query!(
+            "DELETE FROM login_attempts WHERE bucket IN (
+                 SELECT bucket FROM login_attempts WHERE window_ends_at <= $1 FOR UPDATE SKIP LOCKED)",
+            now
+        )
+        .execute(&self.pool)
+        .await?;
         let answers = sqlx::query!("DELETE FROM idempotent_answers WHERE created_at <= $1", now - KEPT_FOR)
             .execute(&self.pool)
             .await?;

@@ -196,7 +196,8 @@ pub(super) async fn find<'c>(
     Ok(user.ok_or(NO_USER)?)
 }
 
-/// As [`find`], with the account locked: whatever else is done to this user waits.
+/// As [`find`], with the account locked: whatever else is done to this user waits. Not so strongly that a mere reference
+/// to the account waits too; accounts are never deleted.
 pub(super) async fn find_for_update(
     change: &mut Change,
     organization: OrganizationId,
@@ -204,7 +205,7 @@ pub(super) async fn find_for_update(
 ) -> Result<User> {
     sqlx::query!(
         "SELECT u.id FROM users u JOIN memberships m ON m.user_id = u.id AND m.organization_id = $1
-          WHERE u.id = $2 OR u.email_key = $3 FOR UPDATE",
+          WHERE u.id = $2 OR u.email_key = $3 FOR NO KEY UPDATE OF u",
         organization.uuid(),
         user.id().map(UserId::uuid),
         user.email_key(),

@@ -3,6 +3,7 @@
 mod accounts;
 mod bound_keys;
 mod foreign_things;
+mod repeated_answers;
 mod tree;
 mod unknown_users;
 
@@ -21,7 +22,7 @@ async fn everything(database: &PgPool) -> String {
     for table in tables {
         let rows = format!("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} t");
         let rows: String = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(database).await.unwrap();
-        text.push_str(&format!("{table}\n{rows}\n"));
+        text.extend([table, rows]);
     }
     text
 }

@@ -9,16 +9,16 @@ const MOUNTS: [&str; 3] = ["/luna-solve/api/v1", "/luna-q/api/v1", "/api/v1"];
 
 /// Every route of the generations with a key.
 fn routes_of_key() -> Vec<(Method, String)> {
-    let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
+    let (get, post, change, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
     let mut routes = vec![(get.clone(), "/users/me".to_owned()), (get.clone(), "/qpu-tokens".to_owned())];
     for kind in ["private", "shared"] {
         routes.extend([get.clone(), post.clone()].map(|method| (method, format!("/qpu-tokens/{kind}"))));
         let one = format!("/qpu-tokens/{kind}/name");
-        routes.extend([get.clone(), patch.clone(), delete.clone()].map(|method| (method, one.clone())));
+        routes.extend([get.clone(), change.clone(), delete.clone()].map(|method| (method, one.clone())));
     }
     for quota in ["group/name", "user/name/ada@example.com"] {
         let path = format!("/qpu-tokens/shared/quota/{quota}");
-        let methods = [get.clone(), post.clone(), patch.clone(), delete.clone()];
+        let methods = [get.clone(), post.clone(), change.clone(), delete.clone()];
         routes.extend(methods.map(|method| (method, path.clone())));
     }
     MOUNTS.iter().flat_map(|mount| routes.iter().map(move |(m, path)| (m.clone(), format!("{mount}{path}")))).collect()
@@ -37,7 +37,7 @@ fn routes_of_login() -> Vec<(Method, String)> {
 }
 
 fn members(body: &Value) -> Vec<&str> {
-    body.as_object().unwrap().keys().map(String::as_str).collect()
+    body.as_object().into_iter().flat_map(|object| object.keys()).map(String::as_str).collect()
 }
 
 async fn at(caller: &Caller, organization: &str, path: &str) -> Answer {

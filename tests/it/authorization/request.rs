@@ -59,8 +59,9 @@ impl About {
     pub fn rows(operation: &Operation) -> Vec<Self> {
         match (operation.method.as_str(), operation.path.as_str()) {
             ("GET", path) if path.ends_with("/{user}") => vec![Self::Anything, Self::Oneself],
-            ("GET", "/v1/organizations/{organization}/qpu-tokens/{token}") => vec![Self::Anything, Self::Uninherited],
-            ("GET", "/api/v1/qpu-tokens/shared/{name}") => vec![Self::Anything, Self::Uninherited],
+            ("GET", "/v1/organizations/{organization}/qpu-tokens/{token}" | "/api/v1/qpu-tokens/shared/{name}") => {
+                vec![Self::Anything, Self::Uninherited]
+            }
             ("PUT", path) if path.ends_with("/roles/{role}") => vec![Self::Anything, Self::Solver],
             _ => vec![Self::Anything],
         }
@@ -108,11 +109,8 @@ impl Cell<'_> {
             "organization" if self.deletes("{organization}") => world.another_organization(kind).await,
             "organization" => world.organization.clone(),
             "user" if *about == About::Oneself => kind.account.id.clone(),
-            "user" if operation.path.ends_with("/users/{user}") && operation.path.contains("/quota/") => {
-                world.subject.id.clone()
-            }
-            "user" if self.deletes("/users/{user}") => text(&world.added().await, "/id"),
             "user" if operation.path.contains("/roles/") => self.user_for_roles().await,
+            "user" if self.deletes("{organization}/users/{user}") => text(&world.added().await, "/id"),
             "user" => world.subject.id.clone(),
             "role" if *about == About::Solver => "solver".to_owned(),
             "role" => "admin".to_owned(),
@@ -138,18 +136,21 @@ impl Cell<'_> {
             ("POST", "/v1/invitations/accept") => {
                 json!({"token": text(&world.added().await, "/invitation/token"), "password": PASSWORD})
             }
-            ("PATCH", "/v1/me") => json!({"given_name": "Renamed"}),
+            ("PATCH", "/v1/me" | "/v1/organizations/{organization}/users/{user}") => json!({"given_name": "Renamed"}),
             ("PUT", "/v1/me/password") => json!({"current_password": PASSWORD, "new_password": PASSWORD}),
-            ("POST", "/v1/me/api-keys") => json!({"name": world.word()}),
             // Not below Acme: who creates one is its first member.
             ("POST", "/v1/organizations") => {
                 json!({"name": world.word(), "parent_id": world.another_organization(kind).await})
             }
-            ("PATCH", "/v1/organizations/{organization}") => json!({"name": world.word()}),
+            ("POST", "/v1/me/api-keys")
+            | (
+                "PATCH",
+                "/v1/organizations/{organization}"
+                | "/v1/organizations/{organization}/qpu-tokens/{token}"
+                | "/v1/me/qpu-tokens/{token}",
+            ) => json!({"name": world.word()}),
             ("POST", "/v1/organizations/{organization}/users") => new_user(&world.word()),
-            ("PATCH", "/v1/organizations/{organization}/users/{user}") => json!({"given_name": "Renamed"}),
             ("POST", _) if collection == "qpu-tokens" => self.new_token(),
-            ("PATCH", _) if path.ends_with("/qpu-tokens/{token}") => json!({"name": world.word()}),
             ("PUT", _) if path.ends_with("/qpu-tokens/{token}/credential") => json!({"credential": {"token": "DEV-2"}}),
             ("PUT" | "PATCH", _) if path.contains("/quota") => json!({"quota": 7}),
             _ => panic!("what does {operation} take? Say so here"),
@@ -203,14 +204,12 @@ impl Cell<'_> {
 
     /// That of a new login, where one is possible.
     async fn refresh_token(&self) -> String {
-        match &self.kind.login.refresh_token {
-            Some(held) => held.clone(),
-            None => {
-                let credentials = json!({"email": self.kind.login.email, "password": PASSWORD});
-                let tokens = self.world.app.anonymous().post("/v1/sessions", &credentials).await.expect(200);
-                text(&tokens, "/refresh_token")
-            }
+        if let Some(held) = &self.kind.login.refresh_token {
+            return held.clone();
         }
+        let credentials = json!({"email": self.kind.login.email, "password": PASSWORD});
+        let tokens = self.world.app.anonymous().post("/v1/sessions", &credentials).await.expect(200);
+        text(&tokens, "/refresh_token")
     }
 }
 

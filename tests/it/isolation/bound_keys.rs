@@ -67,23 +67,3 @@ async fn nobody_binds_a_key_to_an_organization_out_of_sight() {
     let wanted = json!({"name": "bound", "organization_id": south});
     vera.post("/v1/me/api-keys", &wanted).await.expect_problem(404, "not_found");
 }
-
-/// An answer may hold what the one who repeats the question could never have got: here, a key of full scope.
-#[tokio::test]
-async fn a_key_is_not_given_the_answer_that_a_login_got() {
-    let app = App::start().await;
-    let lab = app.organization(&app.root, "Lab").await;
-    let vera = app.member(&lab, "vera").await;
-    let made = vera.post("/v1/me/api-keys", &json!({"name": "read", "scope": "read"})).await.expect(201);
-    let read = Caller::with_api_key(&app.base_url, made["api_key"].as_str().unwrap());
-
-    let ask = async |caller: &Caller| {
-        let request = caller.request(reqwest::Method::POST, "/v1/me/api-keys").header("idempotency-key", "full");
-        crate::support::Answer::to(request.json(&json!({"name": "full"}))).await
-    };
-    let first = ask(&vera).await.expect(201);
-    ask(&read).await.expect_problem(403, "session_required");
-    // A later login of the same person is told the same as the first.
-    let again = ask(&app.log_in(&vera.email, PASSWORD).await).await.expect(201);
-    assert_eq!(first, again);
-}

@@ -76,8 +76,13 @@ impl App {
 
     /// A second replica on the same database: another process in all but memory.
     pub async fn replica(&self) -> String {
+        self.replica_with(&Configuration::default()).await
+    }
+
+    /// As [`App::replica`], configured otherwise.
+    pub async fn replica_with(&self, configuration: &Configuration) -> String {
         let repository = Repository::connect(&self.database_url, 6, self.clock.clone(), vault()).unwrap();
-        let (server, address) = serve(&Configuration::default(), &repository).await;
+        let (server, address) = serve(configuration, &repository).await;
         std::mem::forget(server);
         format!("http://{address}")
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use luna_organizations::cli::dev::cluster::{Cluster, DATABASE};
 use luna_organizations::domain::Clock;
 use luna_organizations::repository::Repository;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 
@@ -31,6 +32,7 @@ impl TestCluster {
         let directory = std::env::temp_dir().join(format!("luna-organizations-tests-{}", std::process::id()));
         let cluster = Cluster::start(&directory).await.expect("PostgreSQL's binaries are installed");
         stop_after_this_process(&directory);
+        make_haste(&cluster).await;
         let template = Repository::connect(&cluster.url(DATABASE), 2, Clock::default(), vault()).unwrap();
         template.migrate().await.unwrap();
         template.close().await;
@@ -58,6 +60,17 @@ impl TestCluster {
         connection.close().await.unwrap();
         self.cluster.url(&name)
     }
+}
+
+/// Nobody needs these databases after a power cut, so nothing waits for the disk.
+async fn make_haste(cluster: &Cluster) {
+    let options: PgConnectOptions = cluster.url("postgres").parse().unwrap();
+    let mut superuser = PgConnection::connect_with(&options.username("postgres")).await.unwrap();
+    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+        superuser.execute(sqlx::AssertSqlSafe(format!("ALTER SYSTEM SET {setting} = off"))).await.unwrap();
+    }
+    superuser.execute("SELECT pg_reload_conf()").await.unwrap();
+    superuser.close().await.unwrap();
 }
 
 /// Nothing in a test binary runs last. A shell waits for the end of this process, however it comes (its standard input

@@ -10,7 +10,7 @@ pub mod recorder;
 pub mod secret;
 pub mod storm;
 
-pub use app::{App, PASSWORD};
+pub use app::{App, PASSWORD, vault};
 pub use caller::{Answer, Caller};
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Failed logins, counted where all replicas see them.
+//! Logging in: whose password is tried, and how often it failed, counted where all replicas see it.
 //!
 //! An attempt is counted before the password is looked at, so that many at once cannot slip past, and taken back when it
 //! succeeds. Which buckets there are and how much they hold is the HTTP floor's policy.
@@ -6,12 +6,26 @@
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
-use super::accounts::LoginAccount;
 use super::change::{Event, Target};
 use super::{Repository, Result};
+use crate::authentication::PasswordHash;
 use crate::authorization::action::sessions::Create;
 use crate::authorization::{Action, Actor, Origin};
-use crate::domain::{Outcome, Refusal, UserId};
+use crate::domain::{EmailAddress, OrganizationId, Outcome, Refusal, UserId};
+
+/// What a log-in needs to know of an account.
+pub struct LoginAccount {
+    /// Its id.
+    pub id: UserId,
+    /// Its address.
+    pub email: String,
+    /// Its home organization, whose audit log tells of failures.
+    pub home: Option<OrganizationId>,
+    /// What the password is checked against; `None` unless the account is active.
+    pub password: Option<PasswordHash>,
+    /// Whether the account was logged in to from this address before.
+    pub familiar: bool,
+}
 
 /// How much a bucket holds in one window.
 #[derive(Debug, Clone)]
@@ -29,6 +43,27 @@ pub struct LoginAttempt {
 }
 
 impl Repository {
+    /// The account of this e-mail address, for a log-in from this network address. One statement, known account or not.
+    pub async fn login_account(&self, email: &EmailAddress, address: &str) -> Result<Option<LoginAccount>> {
+        let row = self
+            .again_if_disconnected(|| {
+                sqlx::query!(
+                    r#"SELECT u.id AS "id: UserId", u.email, u.home_organization_id AS "home: OrganizationId",
+                              CASE WHEN u.status = 'active' THEN u.password_hash END AS password,
+                              EXISTS (SELECT 1 FROM familiar_addresses f
+                                       WHERE f.user_id = u.id AND f.address_digest = $2) AS "familiar!"
+                         FROM users u WHERE u.email_key = $1"#,
+                    email.key(),
+                    digest(address),
+                )
+                .fetch_optional(&self.pool)
+            })
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let password = row.password.as_deref().map(PasswordHash::parse).transpose()?;
+        Ok(Some(LoginAccount { id: row.id, email: row.email, home: row.home, password, familiar: row.familiar }))
+    }
+
     /// Counts an attempt against all limits.
     ///
     /// # Errors
@@ -63,6 +98,9 @@ impl Repository {
         match reached.map(|row| row.window_ends_at).max() {
             None => Ok(LoginAttempt { buckets }),
             Some(end) => {
+                // Nobody looked at the password, so it was no failure: log-ins that came together and would all have
+                // succeeded must not keep each other out afterwards.
+                self.forgive(LoginAttempt { buckets }).await?;
                 let retry_after = u64::try_from((end - now).num_seconds()).unwrap_or_default().max(1);
                 Err(Refusal::TooManyAttempts { retry_after }.into())
             }
@@ -98,7 +136,8 @@ impl Repository {
     /// Takes the attempt back.
     pub async fn forgive(&self, attempt: LoginAttempt) -> Result<()> {
         sqlx::query!(
-            "UPDATE login_attempts SET failures = greatest(failures - 1, 0) WHERE bucket = ANY ($1)",
+            "UPDATE login_attempts SET failures = greatest(failures - 1, 0)
+              WHERE bucket IN (SELECT bucket FROM login_attempts WHERE bucket = ANY ($1) ORDER BY bucket FOR UPDATE)",
             &attempt.buckets
         )
         .execute(&self.pool)
@@ -107,6 +146,6 @@ impl Repository {
     }
 }
 
-pub(super) fn digest(bucket: &str) -> Vec<u8> {
+fn digest(bucket: &str) -> Vec<u8> {
     Sha256::digest(bucket.as_bytes()).to_vec()
 }
