@@ -10,7 +10,7 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 use super::flows::{Flows, url};
-use super::{NEW_PASSWORD, PASSWORD, SECRET_ACCESS_KEY, TOKEN};
+use super::{ACCESS_KEY_ID, NEW_PASSWORD, PASSWORD, SECRET_ACCESS_KEY, TOKEN};
 use crate::support::Caller;
 
 pub struct Mistakes {
@@ -196,9 +196,10 @@ impl Mistakes {
     }
 }
 
-/// What is not even HTTP.
+/// What is hardly HTTP, or not at all.
 fn garbage(flows: &mut Flows<'_>) {
     for text in [
+        format!("{ACCESS_KEY_ID} /v1/me HTTP/1.1\r\nhost: luna\r\nconnection: close\r\n\r\n"),
         format!("GET /{SECRET_ACCESS_KEY} HTTP/1.1\r\nhost: luna\r\n\r\n"),
         format!("GET /v1/me HTTP/1.1\r\nhost: luna\r\nauthorization {TOKEN}\r\n\r\n"),
         format!("GET /v1/me HTTP/1.1\r\nhost: luna\r\n{TOKEN}: x\r\n\r\n"),
