@@ -56,7 +56,7 @@ impl MakeRequestId for NewRequestId {
 fn span(request: &Request) -> Span {
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", id, method = %request.method(), route, status = field::Empty)
+    tracing::info_span!("request", id, method = method(request), route, status = field::Empty)
 }
 
 fn on_response(response: &Response, latency: std::time::Duration, span: &Span) {
@@ -77,11 +77,17 @@ fn after_panic(_: Box<dyn Any + Send>) -> Response {
     Problem::internal().into_response()
 }
 
+/// The method, if it is one that HTTP knows. Others are the client's own words: they could be anything, and without end.
+fn method(request: &Request) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| *known == request.method().as_str()).unwrap_or("-")
+}
+
 /// Counts and times by route, method and status.
 async fn measure(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    let method = request.method().as_str().to_owned();
+    let method = method(&request).to_owned();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
     let labels = [("route", route), ("method", method), ("status", status)];

@@ -173,7 +173,9 @@ impl Deserr<Violations> for CredentialFields {
         let mut fields = BTreeMap::new();
         for (name, value) in map.into_iter() {
             let member = location.push_key(&name);
-            let field = name.parse::<FieldName>().map_err(|error| Violations::one(member, error.to_string()))?;
+            // A name that is none may well be the secret, where somebody has mixed the two up: it is not repeated.
+            let field = name.parse::<FieldName>();
+            let field = field.map_err(|error| Violations::one(location, format!("has a field whose name {error}")))?;
             let value = match value.into_value() {
                 Value::String(text) => Secret::from(text),
                 _ => return Err(Violations::one(member, "must be a string")),

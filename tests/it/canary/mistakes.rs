@@ -10,7 +10,7 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 use super::flows::{Flows, url};
-use super::{NEW_PASSWORD, PASSWORD, SECRET_ACCESS_KEY, TOKEN};
+use super::{ACCESS_KEY_ID, NEW_PASSWORD, PASSWORD, SECRET_ACCESS_KEY, TOKEN};
 use crate::support::Caller;
 
 pub struct Mistakes {
@@ -22,6 +22,8 @@ pub struct Mistakes {
     pub invitation: String,
     /// An access token that works.
     pub session: String,
+    /// Whether secrets are also put where a name is looked up.
+    pub names: bool,
 }
 
 impl Mistakes {
@@ -95,7 +97,7 @@ impl Mistakes {
         let admin = flows.admin.clone();
         let segment = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
         let organization = format!("/v1/organizations/{}", flows.root);
-        for path in [
+        let mut paths = vec![
             format!("/{segment}"),
             format!("/v1/{segment}"),
             format!("/v1/organizations/{segment}"),
@@ -105,8 +107,12 @@ impl Mistakes {
             format!("{}/{segment}/quota/users/{segment}", self.tokens),
             format!("/v1/me/api-keys/{segment}"),
             format!("/v1/sessions/{segment}"),
-            format!("/api/v1/qpu-tokens/private/{segment}"),
-        ] {
+        ];
+        if self.names {
+            paths.push(format!("/api/v1/qpu-tokens/private/{segment}"));
+            paths.push(format!("/luna-q/api/v1/qpu-tokens/shared/quota/group/{segment}"));
+        }
+        for path in paths {
             for method in [Method::GET, Method::DELETE, Method::PATCH] {
                 let answer = flows.call(&admin, method, &path, Value::Null).await;
                 assert!(answer.status.is_client_error(), "{path}: {} {}", answer.status, answer.text);
@@ -190,9 +196,10 @@ impl Mistakes {
     }
 }
 
-/// What is not even HTTP.
+/// What is hardly HTTP, or not at all.
 fn garbage(flows: &mut Flows<'_>) {
     for text in [
+        format!("{ACCESS_KEY_ID} /v1/me HTTP/1.1\r\nhost: luna\r\nconnection: close\r\n\r\n"),
         format!("GET /{SECRET_ACCESS_KEY} HTTP/1.1\r\nhost: luna\r\n\r\n"),
         format!("GET /v1/me HTTP/1.1\r\nhost: luna\r\nauthorization {TOKEN}\r\n\r\n"),
         format!("GET /v1/me HTTP/1.1\r\nhost: luna\r\n{TOKEN}: x\r\n\r\n"),

@@ -64,6 +64,8 @@ fn renderings_of(text: &str) -> Vec<(&'static str, String)> {
         ("as a list of bytes", bytes.join(", ")),
         ("as a dense list of bytes", bytes.join(",")),
         ("as HTML", html(text)),
+        ("as a JSON pointer", pointer(text)),
+        ("as a JSON pointer in JSON", inside(&serde_json::to_string(&pointer(text)).unwrap())),
         ("as SQL", text.replace('\'', "''")),
         ("in hex", HEXLOWER.encode(text.as_bytes())),
         ("in upper-case hex", HEXUPPER.encode(text.as_bytes())),
@@ -103,6 +105,11 @@ fn lower_escapes(percent: &str) -> String {
     parts.fold(first, |all, part| format!("{all}%{}{}", part[..2].to_lowercase(), &part[2..]))
 }
 
+/// RFC 6901.
+fn pointer(text: &str) -> String {
+    text.replace('~', "~0").replace('/', "~1")
+}
+
 fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -134,6 +141,8 @@ mod tests {
             ("dense bytes", format!("{:?}", around.as_bytes()).replace(' ', "")),
             ("escaped bytes", around.as_bytes().escape_ascii().to_string()),
             ("HTML", "aA1/b+c=d &quot;e&quot; \\f %g &lt;h&gt; é' &amp;j".to_owned()),
+            ("JSON pointer", "/credential/aA1~1b+c=d \"e\" \\f %g <h> é' &j/0".to_owned()),
+            ("JSON pointer in JSON", json!({"pointer": format!("/{}", TEXT.replace('/', "~1"))}).to_string()),
             ("SQL", "VALUES ('aA1/b+c=d \"e\" \\f %g <h> é'' &j')".to_owned()),
             ("hex", format!("\\x{}", HEXLOWER.encode(around.as_bytes()))),
             ("HEX", HEXUPPER.encode(around.as_bytes())),
