@@ -9,7 +9,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::process::{Process, Scratch};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Kills a start `later` than the moment in which `file` is there.
 async fn kill_when(scratch: &Scratch, file: &str, later: Duration) {

@@ -39,7 +39,7 @@ async fn expect_unavailable(service: &Process, admin: &Caller, root: &str) {
     }
     let timed = |request: reqwest::RequestBuilder| async {
         let started = Instant::now();
-        let answer = Answer::to(request.timeout(Duration::from_secs(60))).await;
+        let answer = Answer::to(request.timeout(Duration::from_mins(1))).await;
         (answer, started.elapsed())
     };
     for (answer, took) in futures_util::future::join_all(requests.into_iter().map(timed)).await {

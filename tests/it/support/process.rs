@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Caller;
 
 /// Longest that the program may take to be ready; making a cluster on a busy machine is the slow part.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A directory that is gone after the test, and with it any PostgreSQL that still runs on `postgres/data` in it.

@@ -154,7 +154,7 @@ impl Client {
         let request = self.caller.request(method, path);
         let request = if let Some(body) = body { request.json(body) } else { request };
         let started = Instant::now();
-        let answer = request.timeout(Duration::from_secs(60)).send().await;
+        let answer = request.timeout(Duration::from_mins(1)).send().await;
         let Ok(answer) = answer else {
             self.refused(None, String::new(), None, String::new());
             // Nobody there: no reason to hurry.
