@@ -16,7 +16,7 @@ async fn every_offending_member_is_pointed_at() {
     let app = App::start().await;
     let refuse = async |path: &str, body: Value, expected: &[&str]| {
         let problem = app.admin.post(path, &body).await.expect_problem(422, "invalid_request");
-        assert_eq!(pointers(&problem), BTreeSet::from_iter(expected.iter().copied()), "{problem}");
+        assert_eq!(pointers(&problem), expected.iter().copied().collect::<BTreeSet<_>>(), "{problem}");
         assert_eq!((&problem["type"], &problem["status"]), (&json!("about:blank"), &json!(422)));
     };
     let users = paths::users(&app.root);

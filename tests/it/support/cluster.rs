@@ -10,7 +10,7 @@ use luna_organizations::domain::Clock;
 use luna_organizations::repository::Repository;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::app::vault;
 
@@ -21,6 +21,8 @@ pub struct TestCluster {
 
 static CLUSTER: OnceCell<TestCluster> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
+/// Copies are made one at a time: a template must have no other user.
+static COPYING: Mutex<()> = Mutex::const_new(());
 
 impl TestCluster {
     /// Starts it with the first test that needs it.
@@ -51,8 +53,6 @@ impl TestCluster {
 
     async fn copy_of(&self, template: &str) -> String {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        // Copies are made one at a time: a template must have no other user.
-        static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let _alone = COPYING.lock().await;
         let mut connection = PgConnection::connect(&self.cluster.url("postgres")).await.unwrap();
         let copy = format!("CREATE DATABASE {name} TEMPLATE {template}");
@@ -75,6 +75,7 @@ async fn make_haste(cluster: &Cluster) {
 
 /// Nothing in a test binary runs last. A shell waits for the end of this process, however it comes (its standard input
 /// closes), stops the server and removes its files.
+#[expect(clippy::zombie_processes, reason = "the shell outlives this process")]
 fn stop_after_this_process(directory: &Path) {
     let pid_file: PathBuf = directory.join("data/postmaster.pid");
     let pid = std::fs::read_to_string(pid_file).unwrap().lines().next().unwrap().to_owned();

@@ -11,7 +11,14 @@ use super::ClusterError;
 use super::layout::Layout;
 
 /// The right to use a cluster's directory, for as long as it lives.
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing would do, if it were not for a child that is between `fork` and `exec`: it shares the open file for a moment.
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 impl Lock {
     pub(super) fn take(layout: &Layout) -> Result<Self, ClusterError> {
