@@ -111,11 +111,11 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop:
         request.extensions_mut().insert(ConnectInfo(peer));
         async move {
             let answer = router.oneshot(request).await?;
-            let keep_running = move |frame| {
+            let until_sent = move |frame| {
                 let _ = &running;
                 frame
             };
-            Ok::<_, Infallible>(answer.map(|body| Body::new(body.map_frame(keep_running))))
+            Ok::<_, Infallible>(answer.map(|body| Body::new(body.map_frame(until_sent))))
         }
     });
     let mut http = http1::Builder::new();

@@ -25,8 +25,12 @@ async fn every_offending_member_is_pointed_at() {
     refuse(&users, bad, &["/email", "/given_name", "/family_name", "/a~1b~0c"]).await;
     refuse("/v1/organizations", json!({"name": "a\u{202e}b", "parent_id": "root"}), &["/name", "/parent_id"]).await;
     refuse("/v1/organizations", json!({"name": "x".repeat(201), "parent_id": app.root}), &["/name"]).await;
+    let tokens = paths::tokens(&app.root);
     let bad = json!({"name": "n", "provider": "D Wave", "credential": {"token": 1}, "expires_at": "soon"});
-    refuse(&paths::tokens(&app.root), bad, &["/provider", "/credential/token", "/expires_at"]).await;
+    refuse(&tokens, bad, &["/provider", "/credential/token", "/expires_at"]).await;
+    // Not `/credential/…`: what is no field's name may be the secret itself.
+    let bad = json!({"name": "n", "provider": "dwave", "credential": {"DEV-mixed-up": "token"}});
+    refuse(&tokens, bad, &["/credential"]).await;
     for document in [json!([]), json!(null), json!("text"), json!(1)] {
         let problem = app.admin.post(&users, &document).await.expect_problem(422, "invalid_request");
         assert_eq!(pointers(&problem), BTreeSet::from([""]), "{problem}");
