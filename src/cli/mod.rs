@@ -10,6 +10,7 @@ mod migrate;
 mod openapi;
 mod serve;
 pub mod service;
+mod stop_signal;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -11,14 +11,20 @@ use crate::support::process::{Process, Scratch};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Kills a start `later` than the moment in which `file` is there.
-async fn kill_when(scratch: &Scratch, file: &str, later: Duration) {
+/// A start in the moment in which `file` is there.
+async fn start_until(scratch: &Scratch, file: &str) -> Process {
     let mut start = Process::spawn_dev(scratch, &[]);
     let (path, deadline) = (scratch.path(file), Instant::now() + PATIENCE);
     while !exists(&path) {
         assert!(!start.has_ended() && Instant::now() < deadline, "no {file}: {}", start.output());
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
+    start
+}
+
+/// Kills a start `later` than the moment in which `file` is there.
+async fn kill_when(scratch: &Scratch, file: &str, later: Duration) {
+    let start = start_until(scratch, file).await;
     tokio::time::sleep(later).await;
     start.kill();
 }
@@ -73,5 +79,14 @@ async fn what_first_admin_json_says_is_true_whenever_the_start_is_killed() {
         let service = Process::dev(&scratch, &[]);
         expect_a_way_in(&scratch, &service).await;
         service.kill();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_told_to_stop_leaves_nothing_running() {
+    for file in ["postgres/data.new-", "postgres/data/postmaster.pid", "first-admin.json"] {
+        let scratch = Scratch::new();
+        start_until(&scratch, file).await.stop().await;
+        assert!(scratch.postmaster().is_none(), "stopped at {file}");
     }
 }

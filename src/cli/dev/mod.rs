@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use self::cluster::Cluster;
 use self::first_admin::FirstAdminFile;
 use super::configuration::{Configuration, LogFormat};
-use super::serve::told_to_stop;
 use super::service::{self, Service};
+use super::stop_signal::StopSignal;
 use super::{ConfigurationFile, Failure, print};
 use crate::vault::LocalKeyRing;
 
@@ -36,6 +36,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut configuration = Configuration::load_over(defaults(), arguments.file.config.as_deref())?;
     configuration.listen = arguments.listen.unwrap_or(configuration.listen);
     super::logging::start(&configuration)?;
+    let mut stop = StopSignal::listen()?;
     make_private(&directory).await?;
     let directory = directory.canonicalize()?;
 
@@ -43,7 +44,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     configuration.database_url = Some(cluster.url(cluster::DATABASE));
     configuration.database_password_file = None;
     let served = tokio::select! {
-        served = serve(&configuration, &directory) => served,
+        served = serve(&configuration, &directory, &mut stop) => served,
         () = cluster.supervise() => Ok(()),
     };
     cluster.stop().await?;
@@ -60,7 +61,18 @@ fn defaults() -> Configuration {
     }
 }
 
-async fn serve(configuration: &Configuration, directory: &Path) -> Result<(), Failure> {
+async fn serve(configuration: &Configuration, directory: &Path, stop: &mut StopSignal) -> Result<(), Failure> {
+    let service = tokio::select! {
+        service = start(configuration, directory) => service?,
+        () = stop.heard() => return Ok(()),
+    };
+    stop.heard().await;
+    service.stop().await;
+    Ok(())
+}
+
+/// Prepares what is missing and serves.
+async fn start(configuration: &Configuration, directory: &Path) -> Result<Service, Failure> {
     let mut configuration = configuration.clone();
     let key_ring = directory.join("key-ring.json");
     if configuration.key_ring.is_none() {
@@ -77,9 +89,7 @@ async fn serve(configuration: &Configuration, directory: &Path) -> Result<(), Fa
     let base_url = configuration.settings(service.address)?.public_url;
     file.note(&base_url, &repository).await?;
     print(&welcome(&base_url, service.metrics_address, &file.path))?;
-    told_to_stop().await?;
-    service.stop().await;
-    Ok(())
+    Ok(service)
 }
 
 fn welcome(base_url: &str, metrics: SocketAddr, first_admin: &Path) -> String {
