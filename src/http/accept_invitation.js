@@ -8,6 +8,9 @@ if (!token) {
   outcome.textContent = "This link is incomplete. Open it exactly as you received it.";
 }
 
+// Another link in the same tab changes the fragment only.
+addEventListener("hashchange", () => location.reload());
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   outcome.textContent = "…";
@@ -23,7 +26,7 @@ form.addEventListener("submit", async (event) => {
       outcome.textContent = `Welcome, ${body.given_name}. You can log in as ${body.email} now.`;
       history.replaceState(null, "", location.pathname);
     } else {
-      const details = (body.errors ?? []).map((error) => error.detail).join("; ");
+      const details = (body.errors ?? []).map((error) => `The ${error.pointer.slice(1)} ${error.detail}.`).join(" ");
       outcome.textContent = details || body.detail;
     }
   } catch {
