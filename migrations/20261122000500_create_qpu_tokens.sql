@@ -33,7 +33,7 @@ CREATE TABLE qpu_token_secrets (
     CHECK (cardinality(field_names) = cardinality(ciphertexts))
 );
 
-CREATE INDEX qpu_token_secrets_by_kek ON qpu_token_secrets (kek_id);
+CREATE INDEX qpu_token_secrets_by_kek ON qpu_token_secrets (kek_id, created_at DESC);
 
 -- A limit on an organization's token: for the whole organization (`user_id` null) or for one user,
 -- in the provider's native unit, inside a window.

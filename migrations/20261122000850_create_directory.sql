@@ -12,7 +12,7 @@ SELECT u.id,
        m.organization_id,
        m.created_at,
        m.joined_at,
-       u.version + m.version AS version
+       CASE WHEN m.status = 'invited' THEN m.version ELSE u.version + m.version END AS version
   FROM memberships m
   JOIN users u ON u.id = m.user_id
   LEFT JOIN invitations i ON i.organization_id = m.organization_id AND i.user_id = m.user_id;

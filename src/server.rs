@@ -12,6 +12,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -110,7 +112,9 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop:
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         async move {
-            let answer = router.oneshot(request).await?;
+            // On its own: a client that hangs up does not stop what it has asked for in the middle.
+            let answer = tokio::spawn(router.oneshot(request)).await;
+            let answer = answer.unwrap_or_else(|_| Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()))?;
             let until_sent = move |frame| {
                 let _ = &running;
                 frame

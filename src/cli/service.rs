@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -19,6 +20,9 @@ use crate::worker;
 
 /// Upper bounds of the buckets that request times are counted in, in seconds.
 const LATENCY_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// How often measurements are put into their buckets.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Access tokens are issued by this service for itself.
 const AUDIENCE: &str = "luna-organizations";
@@ -65,7 +69,7 @@ pub async fn expect_current_schema(repository: &Repository) -> Result<(), Servic
 /// A running service.
 pub struct Service {
     server: Server,
-    worker: JoinHandle<()>,
+    workers: [JoinHandle<()>; 2],
     repository: Repository,
     /// Where the API listens.
     pub address: SocketAddr,
@@ -96,16 +100,17 @@ impl Service {
         let state = state(configuration, repository.clone(), address).await?;
         let mut server = Server::new();
         server.serve(listener, http::router(state));
-        server.serve(metrics_listener, http::metrics_router(recorder()?));
+        let metrics = recorder()?;
+        server.serve(metrics_listener, http::metrics_router(metrics.clone()));
         tracing::info!(%address, metrics = %metrics_address, "serving");
-        let worker = tokio::spawn(worker::run(repository.clone()));
-        Ok(Self { server, worker, repository, address, metrics_address })
+        let workers = [tokio::spawn(worker::run(repository.clone())), tokio::spawn(upkeep(metrics))];
+        Ok(Self { server, workers, repository, address, metrics_address })
     }
 
     /// Lets running requests end and closes everything.
     pub async fn stop(self) {
         self.server.stop().await;
-        self.worker.abort();
+        self.workers.iter().for_each(JoinHandle::abort);
         self.repository.close().await;
     }
 }
@@ -140,4 +145,13 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Servic
 fn recorder() -> Result<PrometheusHandle, Failure> {
     let latency = Matcher::Full("http_request_duration_seconds".to_owned());
     Ok(PrometheusBuilder::new().set_buckets_for_metric(latency, &LATENCY_BUCKETS)?.install_recorder()?)
+}
+
+/// Keeps what is measured in bounded memory, also while nobody reads it.
+async fn upkeep(metrics: PrometheusHandle) {
+    let mut rounds = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        rounds.tick().await;
+        metrics.run_upkeep();
+    }
 }

@@ -75,6 +75,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// So many complaints help; more would only make a long answer to a bad request.
+const MOST_VIOLATIONS: usize = 20;
+
 /// Everything that is wrong with a document.
 #[derive(Debug)]
 pub struct Violations(Vec<Violation>);
@@ -90,7 +93,7 @@ impl MergeWithError<Self> for Violations {
     fn merge(found: Option<Self>, other: Self, _: ValuePointerRef) -> ControlFlow<Self, Self> {
         let mut all = found.map(|violations| violations.0).unwrap_or_default();
         all.extend(other.0);
-        ControlFlow::Continue(Self(all))
+        if all.len() < MOST_VIOLATIONS { ControlFlow::Continue(Self(all)) } else { ControlFlow::Break(Self(all)) }
     }
 }
 

@@ -56,14 +56,14 @@ pub async fn verify(
     password: Password,
 ) -> Result<(String, PasswordVerified)> {
     let email: EmailAddress = email.parse().map_err(|_| Refusal::InvalidCredentials)?;
-    let address = origin.address.as_deref().unwrap_or_default();
-    let account = state.repository.login_account(&email, address).await?;
-    let limits = limits(&state.settings.login_limits, &email, address, account.as_ref());
+    let network = network_of(origin.address.as_deref().unwrap_or_default());
+    let account = state.repository.login_account(&email, &network).await?;
+    let limits = limits(&state.settings.login_limits, &email, &network, account.as_ref());
     let attempt = state.repository.begin_login(&limits, state.settings.login_limits.window).await?;
     let stored = account.as_ref().and_then(|account| Some((account.id, account.password.as_ref()?)));
     match (state.passwords.verify(stored, password).await, account) {
         (Ok(verified), account) => {
-            state.repository.login_succeeded(attempt, verified.user(), address).await?;
+            state.repository.login_succeeded(attempt, verified.user(), &network).await?;
             Ok((account.map(|account| account.email).unwrap_or_default(), verified))
         }
         (Err(AuthenticationError::WrongPassword), account) => {
@@ -90,15 +90,14 @@ fn record_failure(state: &AppState, account: LoginAccount, origin: Origin) {
     });
 }
 
-/// What the attempt counts against. The account's own limit does not hold where it was logged in to before, so that
-/// nobody can lock somebody else out by failing on purpose (the idea of OWASP's device cookies, with addresses).
-fn limits(limits: &LoginLimits, email: &EmailAddress, address: &str, account: Option<&LoginAccount>) -> Vec<Limit> {
-    let (network, key) = (network_of(address), email.key());
-    let mut counted = vec![
-        Limit { bucket: format!("address {network}"), attempts: limits.per_address },
-        Limit { bucket: format!("pair {network} {key}"), attempts: limits.per_pair },
-    ];
+/// What the attempt counts against. Where the account was logged in to before, neither its own limit nor the address's
+/// holds, so that nobody can lock somebody else out by failing on purpose, from elsewhere or from behind the same proxy
+/// (the idea of OWASP's device cookies, with addresses).
+fn limits(limits: &LoginLimits, email: &EmailAddress, network: &str, account: Option<&LoginAccount>) -> Vec<Limit> {
+    let key = email.key();
+    let mut counted = vec![Limit { bucket: format!("pair {network} {key}"), attempts: limits.per_pair }];
     if account.is_none_or(|account| !account.familiar) {
+        counted.push(Limit { bucket: format!("address {network}"), attempts: limits.per_address });
         counted.push(Limit { bucket: format!("account {key}"), attempts: limits.per_account });
     }
     counted

@@ -40,6 +40,7 @@ pub fn router(state: AppState) -> Router {
         .layer(TraceLayer::new_for_http().make_span_with(span).on_response(on_response).on_failure(()))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, NewRequestId))
+        .layer(from_fn(vet_request_id))
         .with_state(state)
 }
 
@@ -50,6 +51,19 @@ impl MakeRequestId for NewRequestId {
     fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
         HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).ok().map(RequestId::new)
     }
+}
+
+/// A client may bring an id of its own, as proxies do; one that is not like an id is replaced. It ends in the log and in
+/// the audit log.
+async fn vet_request_id(mut request: Request, next: Next) -> Response {
+    let like_an_id = |id: &HeaderValue| {
+        let id = id.as_bytes();
+        (1..=64).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    };
+    if !request.headers().get(REQUEST_ID).is_none_or(like_an_id) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    next.run(request).await
 }
 
 /// A request in the log: the route's pattern and never its values, which may be e-mail addresses; no headers, no query.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 
 use super::input::Violations;
@@ -88,7 +88,8 @@ impl FromStr for Moment {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let moment = DateTime::parse_from_rfc3339(text).map_err(drop)?.with_timezone(&Utc);
-        if (2000..=9999).contains(&moment.year()) { Ok(Self(moment)) } else { Err(()) }
+        let leap_second = moment.nanosecond() >= 1_000_000_000;
+        if (2000..=9999).contains(&moment.year()) && !leap_second { Ok(Self(moment)) } else { Err(()) }
     }
 }
 

@@ -80,7 +80,15 @@ impl Repository {
         .execute(&mut *change)
         .await?;
         let account = account(&mut *change, user).await?;
-        change.commit(Target::new(account.home_organization_id, "user", user.uuid())).await?;
+        let (before, after) = (grant.home(), account.home_organization_id);
+        let target = |organization| {
+            let target = Target::new(organization, "user", user.uuid());
+            if before == after { target } else { target.with("home", after.map(|home| home.to_string())) }
+        };
+        if before != after {
+            change.record(&target(before)).await?;
+        }
+        change.commit(target(after)).await?;
         Ok(account)
     }
 
@@ -178,7 +186,14 @@ pub(super) async fn still_active(change: &mut Change, user: UserId) -> Result<()
 /// What follows for an account, which the caller has locked, from having left an organization: limits on tokens that it
 /// cannot use any more go, and its home moves; and without any active membership its sessions and keys end and its
 /// personal tokens are destroyed, data keys and all.
-pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId) -> Result<()> {
+pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId, was_active: bool) -> Result<()> {
+    let home = sqlx::query_scalar!("SELECT home_organization_id FROM users WHERE id = $1", user.uuid())
+        .fetch_one(&mut **change)
+        .await?;
+    // Somebody who lives elsewhere and was only invited here does not notice.
+    if home.is_some() && !was_active {
+        return Ok(());
+    }
     forget_answers(change, user).await?;
     sqlx::query!(
         "DELETE FROM quotas q USING qpu_tokens t

@@ -48,8 +48,15 @@ impl Repository {
         let mut change = self.change(grant).await?;
         super::accounts::still_active(&mut change, grant.user()).await?;
         let key = insert(&mut change, grant.user(), new).await?;
-        let target = Target::new(grant.home(), "api-key", new.id.uuid()).with("scope", new.scope.as_str());
-        change.commit(target.with("name", new.name.as_str())).await?;
+        let bound_to = new.organization.as_ref().map(Grant::organization);
+        let target = |organization| {
+            let target = Target::new(organization, "api-key", new.id.uuid()).with("scope", new.scope.as_str());
+            target.with("name", new.name.as_str())
+        };
+        if bound_to.is_some() && bound_to != grant.home() {
+            change.record(&target(bound_to)).await?;
+        }
+        change.commit(target(grant.home())).await?;
         Ok(key)
     }
 

@@ -124,7 +124,11 @@ impl Repository {
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
         let mut tries = self.pool.size();
         loop {
-            match self.pool.begin().await {
+            // Not to be given up half-way, whatever becomes of the request: sqlx would take the connection back with the
+            // transaction that was just begun. Once there is a `Transaction`, dropping it rolls back.
+            let pool = self.pool.clone();
+            let begun = tokio::spawn(async move { pool.begin().await }).await;
+            match begun.unwrap_or(Err(sqlx::Error::WorkerCrashed)) {
                 Err(error) if tries > 0 && is_lost(&error) => tries -= 1,
                 outcome => return Ok(outcome?),
             }
@@ -136,6 +140,11 @@ impl Change {
     /// Names the actor once it is known: the holder of a one-time token turns out to be somebody.
     pub(super) fn acted_by(&mut self, id: UserId, email: String) {
         self.event.actor = Actor::User { id, email, credential: None };
+    }
+
+    /// Records an event in another organization's log as well; the change goes on.
+    pub(super) async fn record(&mut self, target: &Target) -> Result<()> {
+        self.event.write(&mut self.transaction, target, Outcome::Success).await
     }
 
     /// Records the event and commits both.

@@ -85,7 +85,7 @@ fn detail(error: &dyn DatabaseError) -> String {
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(database) => matches!(database.code().as_deref(), Some("57P01" | "57P02")),
+        sqlx::Error::Database(database) => matches!(database.code().as_deref(), Some("57P01" | "57P02" | "25P03")),
         _ => false,
     }
 }

@@ -99,7 +99,7 @@ impl Repository {
         if deleted.rows_affected() == 0 {
             return Err(NO_INVITATION.into());
         }
-        super::accounts::settle_after_leaving(&mut change, user).await?;
+        super::accounts::settle_after_leaving(&mut change, user, false).await?;
         let target = Target::new(grant.organization(), "invitation", id.uuid()).with("user", user.to_string());
         change.commit(target).await
     }

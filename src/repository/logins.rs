@@ -23,7 +23,7 @@ pub struct LoginAccount {
     pub home: Option<OrganizationId>,
     /// What the password is checked against; `None` unless the account is active.
     pub password: Option<PasswordHash>,
-    /// Whether the account was logged in to from this address before.
+    /// Whether the account was logged in to from this network before.
     pub familiar: bool,
 }
 
@@ -43,8 +43,8 @@ pub struct LoginAttempt {
 }
 
 impl Repository {
-    /// The account of this e-mail address, for a log-in from this network address. One statement, known account or not.
-    pub async fn login_account(&self, email: &EmailAddress, address: &str) -> Result<Option<LoginAccount>> {
+    /// The account of this e-mail address, for a log-in from this network. One statement, known account or not.
+    pub async fn login_account(&self, email: &EmailAddress, network: &str) -> Result<Option<LoginAccount>> {
         let row = self
             .again_if_disconnected(|| {
                 sqlx::query!(
@@ -54,7 +54,7 @@ impl Repository {
                                        WHERE f.user_id = u.id AND f.address_digest = $2) AS "familiar!"
                          FROM users u WHERE u.email_key = $1"#,
                     email.key(),
-                    digest(address),
+                    digest(network),
                 )
                 .fetch_optional(&self.pool)
             })
@@ -107,14 +107,14 @@ impl Repository {
         }
     }
 
-    /// Takes the attempt back: it succeeded, or was never made. The address is familiar to the account from now on.
-    pub async fn login_succeeded(&self, attempt: LoginAttempt, user: UserId, address: &str) -> Result<()> {
+    /// Takes the attempt back: it succeeded, or was never made. The network is familiar to the account from now on.
+    pub async fn login_succeeded(&self, attempt: LoginAttempt, user: UserId, network: &str) -> Result<()> {
         self.forgive(attempt).await?;
         sqlx::query!(
             "INSERT INTO familiar_addresses (user_id, address_digest, last_login_at) VALUES ($1, $2, $3)
              ON CONFLICT (user_id, address_digest) DO UPDATE SET last_login_at = $3",
             user.uuid(),
-            digest(address),
+            digest(network),
             self.now(),
         )
         .execute(&self.pool)

@@ -25,10 +25,11 @@ mod sweep;
 mod users;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::Mutex;
 
 use crate::domain::{Clock, Timestamp};
 use crate::vault::Vault;
@@ -58,6 +59,7 @@ pub struct Repository {
     pool: PgPool,
     clock: Clock,
     vault: Arc<Vault>,
+    last_readiness: Arc<Mutex<Option<(Instant, Readiness)>>>,
 }
 
 impl Repository {
@@ -68,14 +70,17 @@ impl Repository {
     /// If the URL cannot be understood.
     pub fn connect(url: &str, connections: u32, clock: Clock, vault: Arc<Vault>) -> Result<Self> {
         let options: PgConnectOptions = url.parse()?;
-        // A statement that takes longer than this has lost its reader; the limit also ends waits for locks.
-        let options = options.application_name("luna-organizations").options([("statement_timeout", "10s")]);
+        // A statement that takes longer than this has lost its reader; the limit also ends waits for locks. A transaction
+        // in which nothing happens for so long has lost its writer.
+        let options = options
+            .application_name("luna-organizations")
+            .options([("statement_timeout", "10s"), ("idle_in_transaction_session_timeout", "15s")]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self { pool, clock, vault })
+        Ok(Self { pool, clock, vault, last_readiness: Arc::default() })
     }
 
     /// Brings the schema up to date. Replicas may call this at the same time: one waits for the other.

@@ -183,7 +183,7 @@ impl Repository {
             .fetch_optional(&mut *change)
             .await?
             .ok_or(NO_ORGANIZATION)?;
-            let locked: Vec<_> = members.iter().map(|user| user.uuid()).collect();
+            let locked: Vec<_> = members.iter().map(|(user, _)| user.uuid()).collect();
             // A statement of its own: it sees who has joined while the organization was waited for.
             let more = sqlx::query_scalar!(
                 r#"SELECT EXISTS (SELECT 1 FROM memberships
@@ -206,8 +206,8 @@ impl Repository {
             return Err(Refusal::HasChildren(children.join(", ")).into());
         }
         sqlx::query!("DELETE FROM organizations WHERE id = $1", id.uuid()).execute(&mut *change).await?;
-        for user in members {
-            super::accounts::settle_after_leaving(&mut change, user).await?;
+        for (user, was_active) in members {
+            super::accounts::settle_after_leaving(&mut change, user, was_active).await?;
         }
         let target = Target::new(parent, "organization", id.uuid()).with("name", row.name);
         change.commit(target).await
@@ -252,13 +252,16 @@ impl Repository {
 }
 
 /// Locks everyone in the organization, in the order of ids, and says who that is.
-async fn lock_members(change: &mut super::change::Change, id: OrganizationId) -> Result<Vec<UserId>> {
-    let members = sqlx::query_scalar!(
-        r#"SELECT u.id AS "id: UserId" FROM users u JOIN memberships m ON m.user_id = u.id
+/// The organization's people, and whether each is an active member.
+async fn lock_members(change: &mut super::change::Change, id: OrganizationId) -> Result<Vec<(UserId, bool)>> {
+    let members = sqlx::query!(
+        r#"SELECT u.id AS "id: UserId", m.status = 'active' AS "active!" FROM users u JOIN memberships m ON m.user_id = u.id
             WHERE m.organization_id = $1 ORDER BY u.id FOR NO KEY UPDATE OF u"#,
         id.uuid()
-    );
-    Ok(members.fetch_all(&mut **change).await?)
+    )
+    .fetch_all(&mut **change)
+    .await?;
+    Ok(members.into_iter().map(|member| (member.id, member.active)).collect())
 }
 
 async fn insert(

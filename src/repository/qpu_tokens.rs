@@ -307,11 +307,13 @@ impl Repository {
     /// Whether the newest secret under each key-encryption key has a data key that opens. No credential is opened.
     pub async fn stored_secrets_open(&self) -> Result<()> {
         let samples = sqlx::query!(
-            r#"SELECT DISTINCT ON (s.kek_id) t.id AS "id: QpuTokenId", t.provider,
+            r#"SELECT t.id AS "id: QpuTokenId", t.provider,
                       t.organization_id AS "organization_id: OrganizationId", t.user_id AS "user_id: UserId",
                       s.secret_version, s.format, s.kek_id, s.wrapped_data_key, s.field_names, s.ciphertexts
-                 FROM qpu_token_secrets s JOIN qpu_tokens t ON t.id = s.qpu_token_id
-                ORDER BY s.kek_id, s.created_at DESC"#
+                 FROM (SELECT DISTINCT kek_id FROM qpu_token_secrets) keks
+                CROSS JOIN LATERAL (SELECT * FROM qpu_token_secrets newest WHERE newest.kek_id = keks.kek_id
+                                     ORDER BY newest.created_at DESC LIMIT 1) s
+                 JOIN qpu_tokens t ON t.id = s.qpu_token_id"#
         )
         .fetch_all(&self.pool)
         .await?;

@@ -1,8 +1,13 @@
 //! Whether everything that is needed is there.
 
+use std::time::{Duration, Instant};
+
 use sqlx::migrate::Migrator;
 
 use super::{Repository, Result};
+
+/// How long an answer of `/readyz` is good for.
+const FRESH: Duration = Duration::from_secs(1);
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -26,8 +31,21 @@ impl Readiness {
 }
 
 impl Repository {
-    /// Looks at the database, its schema and one secret of every key-encryption key.
+    /// Looks at the database, its schema and one secret of every key-encryption key; at most once a second, however many
+    /// ask.
     pub async fn readiness(&self) -> Readiness {
+        let mut last = self.last_readiness.lock().await;
+        match *last {
+            Some((looked, found)) if looked.elapsed() < FRESH => found,
+            _ => {
+                let found = self.look().await;
+                *last = Some((Instant::now(), found));
+                found
+            }
+        }
+    }
+
+    async fn look(&self) -> Readiness {
         let schema = self.schema_is_current().await;
         let secrets = match schema {
             Ok(true) => self.stored_secrets_open().await.is_ok(),

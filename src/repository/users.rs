@@ -170,7 +170,7 @@ impl Repository {
         )
         .execute(&mut *change)
         .await?;
-        super::accounts::settle_after_leaving(&mut change, user.id).await?;
+        super::accounts::settle_after_leaving(&mut change, user.id, user.status != UserStatus::Invited).await?;
         change.commit(Target::new(organization, "user", user.id.uuid()).with("email", user.email)).await
     }
 }
@@ -222,7 +222,7 @@ async fn account_for(change: &mut Change, new: &NewUser) -> Result<UserId> {
     let id: Uuid = sqlx::query_scalar!(
         "INSERT INTO users (id, email, email_key, given_name, family_name, status, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, 'invited', $6, $6)
-         ON CONFLICT (email_key) DO UPDATE SET version = users.version + 1
+         ON CONFLICT (email_key) DO UPDATE SET email_key = excluded.email_key
          RETURNING id",
         UserId::new().uuid(),
         new.email.as_str(),
@@ -286,8 +286,10 @@ async fn update_account(
                 status = coalesce($5, status), version = u.version + 1, updated_at = $6
           WHERE u.id = $2
             AND EXISTS (SELECT 1 FROM organizations h WHERE h.id = u.home_organization_id AND $1 = ANY (h.path))
-            AND NOT EXISTS (SELECT 1 FROM role_assignments r JOIN organizations o ON o.id = r.organization_id
-                             WHERE r.user_id = u.id AND $1 <> ALL (o.path))",
+            AND NOT EXISTS (SELECT 1 FROM role_assignments r
+                              JOIN memberships m USING (organization_id, user_id)
+                              JOIN organizations o ON o.id = r.organization_id
+                             WHERE r.user_id = u.id AND m.status = 'active' AND $1 <> ALL (o.path))",
         organization.uuid(),
         user.uuid(),
         wanted.given_name.as_ref().map(PersonName::as_str),

@@ -10,6 +10,7 @@ mod canary;
 mod command_line;
 mod durability;
 mod first_start;
+mod hang_ups;
 mod idempotency;
 mod invitations;
 mod isolation;

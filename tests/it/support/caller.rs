@@ -39,6 +39,11 @@ impl Caller {
         Self { base_url: base_url.to_owned(), ..self.clone() }
     }
 
+    /// The value of the credential's header.
+    pub fn authorization(&self) -> String {
+        self.credential.as_ref().map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// A request to be made up further.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base_url));
