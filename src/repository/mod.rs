@@ -25,7 +25,7 @@ mod sweep;
 mod users;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -59,7 +59,7 @@ pub struct Repository {
     pool: PgPool,
     clock: Clock,
     vault: Arc<Vault>,
-    last_readiness: Arc<Mutex<Option<(Instant, Readiness)>>>,
+    last_readiness: Arc<Mutex<Option<(Timestamp, Readiness)>>>,
 }
 
 impl Repository {

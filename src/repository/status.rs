@@ -1,13 +1,12 @@
 //! Whether everything that is needed is there.
 
-use std::time::{Duration, Instant};
-
+use chrono::TimeDelta;
 use sqlx::migrate::Migrator;
 
 use super::{Repository, Result};
 
 /// How long an answer of `/readyz` is good for.
-const FRESH: Duration = Duration::from_secs(1);
+const FRESH: TimeDelta = TimeDelta::seconds(1);
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -36,10 +35,10 @@ impl Repository {
     pub async fn readiness(&self) -> Readiness {
         let mut last = self.last_readiness.lock().await;
         match *last {
-            Some((looked, found)) if looked.elapsed() < FRESH => found,
+            Some((looked, found)) if self.now() - looked < FRESH => found,
             _ => {
                 let found = self.look().await;
-                *last = Some((Instant::now(), found));
+                *last = Some((self.now(), found));
                 found
             }
         }
