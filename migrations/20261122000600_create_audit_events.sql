@@ -1,7 +1,9 @@
 -- Who did what to what, when, from where, with which outcome. No foreign keys: the log outlives what it tells of.
+-- `path` is where the organization was in the tree, so that those above can still read of one that has been deleted.
 CREATE TABLE audit_events (
     id uuid PRIMARY KEY,
     organization_id uuid,
+    path uuid[] NOT NULL,
     occurred_at timestamptz NOT NULL,
     actor_kind text NOT NULL CHECK (actor_kind IN ('user', 'command', 'anonymous')),
     actor_id uuid,

@@ -86,9 +86,11 @@ impl Event {
             Actor::Anonymous => ("anonymous", None, "", None),
         };
         sqlx::query!(
-            "INSERT INTO audit_events (id, organization_id, occurred_at, actor_kind, actor_id, actor_name, credential_id,
-                                       action, target_kind, target_id, outcome, address, request_id, details)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            "INSERT INTO audit_events (id, organization_id, path, occurred_at, actor_kind, actor_id, actor_name,
+                                       credential_id, action, target_kind, target_id, outcome, address, request_id,
+                                       details)
+             VALUES ($1, $2, coalesce((SELECT path FROM organizations WHERE id = $2), '{}'), $3, $4, $5, $6, $7, $8, $9,
+                     $10, $11, $12, $13, $14)",
             AuditEventId::new().uuid(),
             target.organization.map(OrganizationId::uuid),
             self.at,

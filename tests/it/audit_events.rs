@@ -159,3 +159,30 @@ async fn the_database_takes_no_event_back() {
         assert!(refused.to_string().contains("only ever added"), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn deleting_an_organization_hides_nothing_from_those_above() {
+    let app = App::start().await;
+    let lab = app.organization(&app.root, "Lab").await;
+    let elsewhere = app.organization(&app.root, "Elsewhere").await;
+    app.token(&lab, "one", "secret").await;
+    app.admin.delete(&format!("/v1/organizations/{lab}")).await.expect(204);
+    app.admin.get(&paths::events(&lab, "")).await.expect_problem(404, "not_found");
+    let of_lab = format!("organization={lab}&action=qpu-tokens");
+    assert_eq!(actions(&app, &app.root, &of_lab).await, ["qpu-tokens:create"]);
+    // It was never below this one, nor this one below itself.
+    assert_eq!(actions(&app, &elsewhere, &of_lab).await, [""; 0]);
+    assert_eq!(actions(&app, &elsewhere, &format!("organization={}", app.root)).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn moving_house_does_not_hide_from_the_old_one() {
+    let app = App::start().await;
+    let other = app.organization(&app.root, "Other").await;
+    app.admin.patch("/v1/me", &json!({"home_organization_id": other})).await.expect(200);
+    assert_eq!(actions(&app, &app.root, "action=account").await, ["account:update"]);
+    assert_eq!(actions(&app, &other, "action=account").await, ["account:update"]);
+    let admin = app.log_in(&app.admin.email, PASSWORD).await;
+    admin.post("/v1/me/api-keys", &json!({"name": "bound", "organization_id": app.root})).await.expect(201);
+    assert_eq!(actions(&app, &app.root, "action=api-keys").await, ["api-keys:create"]);
+}

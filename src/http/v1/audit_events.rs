@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use crate::authorization::Grant;
 use crate::authorization::action::audit_events::List;
-use crate::domain::{AuditEvent, Page, UserId};
+use crate::domain::{AuditEvent, OrganizationId, Page, UserId};
 use crate::http::input::{Query, Violations};
 use crate::http::page::{self, Cursor, Limit};
 use crate::http::problem::Result;
@@ -25,6 +25,10 @@ pub fn routes(api: Api) -> Api {
 #[deserr(error = Violations, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// What happened in this one instead, which was below: also after it was deleted.
+    #[deserr(default)]
+    #[param(value_type = Option<Uuid>)]
+    organization: Option<OrganizationId>,
     /// Only what this user did.
     #[deserr(default)]
     #[param(value_type = Option<Uuid>)]
@@ -67,6 +71,7 @@ async fn list_audit_events(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<AuditEvent>>> {
     let filter = AuditFilter {
+        organization: query.organization,
         actor: query.actor,
         action: query.action.map(|action| action.0),
         target: query.target.map(|target| target.0),
