@@ -111,7 +111,7 @@ impl From<Refusal> for Problem {
         };
         let retry_after = match refusal {
             Refusal::TooManyAttempts { retry_after } => Some(retry_after),
-            Refusal::Busy => Some(1),
+            Refusal::Busy | Refusal::IdempotencyInProgress => Some(1),
             _ => None,
         };
         Self { retry_after, ..Self::new(status, refusal.code(), refusal.to_string()) }

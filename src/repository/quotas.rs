@@ -108,7 +108,7 @@ impl Repository {
         subject: &QuotaSubject,
     ) -> Result<Option<Quota>> {
         let mut connection = self.pool.acquire().await?;
-        let user = resolve(&mut connection, grant.organization(), token, subject).await?;
+        let user = resolve(&mut connection, grant, token, subject).await?;
         let quota = sqlx::query_as!(
             Quota,
             r#"SELECT quota, starts_at AS start, ends_at AS "end", quota_used, version
@@ -131,7 +131,7 @@ impl Repository {
         wanted: &QuotaChange,
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
-        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        let user = resolve(&mut change, grant, token, subject).await?;
         let quota = insert(&mut change, token, user, wanted).await?;
         change.commit(target(grant.organization(), token, user, &quota)).await?;
         Ok(quota)
@@ -147,7 +147,7 @@ impl Repository {
         precondition: Precondition,
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
-        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        let user = resolve(&mut change, grant, token, subject).await?;
         lock_token(&mut change, token).await?;
         let quota = match lock(&mut change, token, user).await? {
             None => {
@@ -175,7 +175,7 @@ impl Repository {
         precondition: Precondition,
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
-        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        let user = resolve(&mut change, grant, token, subject).await?;
         precondition.check(lock(&mut change, token, user).await?.ok_or(NO_QUOTA)?.version)?;
         let quota = update(&mut change, token, user, wanted).await?;
         change.commit(target(grant.organization(), token, user, &quota)).await?;
@@ -191,7 +191,7 @@ impl Repository {
         precondition: Precondition,
     ) -> Result<()> {
         let mut change = self.change(grant).await?;
-        let user = resolve(&mut change, grant.organization(), token, subject).await?;
+        let user = resolve(&mut change, grant, token, subject).await?;
         let quota = lock(&mut change, token, user).await?.ok_or(NO_QUOTA)?;
         precondition.check(quota.version)?;
         sqlx::query!(
@@ -206,16 +206,22 @@ impl Repository {
 }
 
 /// Makes sure that the token is the organization's and the user one who may use it: a member there or below.
-async fn resolve(
+async fn resolve<A: Action<Place = InOrganization>>(
     connection: &mut sqlx::PgConnection,
-    organization: OrganizationId,
+    grant: &Grant<A>,
     token: QpuTokenId,
     subject: &QuotaSubject,
 ) -> Result<Option<UserId>> {
-    sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2", token.uuid(), organization.uuid())
-        .fetch_optional(&mut *connection)
-        .await?
-        .ok_or(NO_TOKEN)?;
+    let organization = grant.organization();
+    sqlx::query!(
+        "SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2 AND (inherited OR NOT $3)",
+        token.uuid(),
+        organization.uuid(),
+        grant.sees_inherited_only(),
+    )
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or(NO_TOKEN)?;
     let QuotaSubject::User(user) = subject else { return Ok(None) };
     let id = sqlx::query_scalar!(
         r#"SELECT u.id AS "id: UserId" FROM users u

@@ -82,6 +82,10 @@ async fn users_read_their_own_limit_and_admins_all() {
     ida.get(&path).await.expect_problem(403, "forbidden");
     ada.put(&path, &json!({"quota": 500})).await.expect_problem(403, "forbidden");
     ada.get(&paths::quota(&app.root, &token)).await.expect_problem(403, "forbidden");
+
+    // A token that is not inherited any more does not exist for those below, limit or not.
+    app.admin.patch(&paths::token(&app.root, &token), &json!({"inherited": false})).await.expect(200);
+    ada.get(&path).await.expect_problem(404, "not_found");
 }
 
 #[tokio::test]
