@@ -207,7 +207,6 @@ impl Configuration {
 
     fn check(&self) -> Result<(), ConfigurationError> {
         let login = self.login;
-        let limits = [login.failures_per_account_and_address, login.failures_per_address, login.failures_per_account];
         let rules = [
             ("database_connections", (1..=1000).contains(&self.database_connections), "a number from 1 to 1000"),
             ("body_limit_bytes", self.body_limit_bytes >= 1024, "a number of bytes, 1024 or more"),
@@ -216,7 +215,13 @@ impl Configuration {
             ("session_days", (1..=365).contains(&self.session_days), "a number from 1 to 365"),
             ("invitation_hours", (1..=8760).contains(&self.invitation_hours), "a number from 1 to 8760"),
             ("login.window_seconds", (1..=86_400).contains(&login.window_seconds), "a number from 1 to 86400"),
-            ("login.failures_…", limits.iter().all(|limit| *limit >= 1), "numbers of 1 or more"),
+            (
+                "login.failures_per_account_and_address",
+                login.failures_per_account_and_address >= 1,
+                "a number of 1 or more",
+            ),
+            ("login.failures_per_address", login.failures_per_address >= 1, "a number of 1 or more"),
+            ("login.failures_per_account", login.failures_per_account >= 1, "a number of 1 or more"),
             (
                 "public_url",
                 self.public_url.as_deref().is_none_or(is_base_url),

@@ -130,7 +130,7 @@ impl<A: Action<Place = InOrganization>> FromRequestParts<AppState> for InBody<A>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
-        admit::<organizations::List>(parts, state, Asked::Nothing).await?;
+        signed_in(parts, state).await?;
         Ok(Self { caller: Caller::from_request_parts(parts, state).await?, action: PhantomData })
     }
 }
@@ -140,6 +140,11 @@ impl<A: Action<Place = InOrganization>> InBody<A> {
     pub async fn admit(&self, state: &AppState, organization: OrganizationId) -> Result<Grant<A>> {
         admit_to(&self.caller, state, organization).await
     }
+}
+
+/// Whether the caller is anybody at all; what the caller may do waits for the body.
+async fn signed_in(parts: &mut Parts, state: &AppState) -> Result<()> {
+    admit::<organizations::List>(parts, state, Asked::Nothing).await.map(drop)
 }
 
 /// Admits the caller to `A` in an organization that the path does not name: the body does.

@@ -251,8 +251,7 @@ impl Repository {
     }
 }
 
-/// Locks everyone in the organization, in the order of ids, and says who that is.
-/// The organization's people, and whether each is an active member.
+/// Locks everyone in the organization, in the order of ids, and says who that is and whether an active member.
 async fn lock_members(change: &mut super::change::Change, id: OrganizationId) -> Result<Vec<(UserId, bool)>> {
     let members = sqlx::query!(
         r#"SELECT u.id AS "id: UserId", m.status = 'active' AS "active!" FROM users u JOIN memberships m ON m.user_id = u.id

@@ -10,7 +10,7 @@ use crate::domain::{
     OrganizationId, Page, PageRequest, ProviderName, Providers, QpuToken, QpuTokenId, Refusal, Timestamp, TokenName,
     TokenOwner, UserId,
 };
-use crate::vault::{Binding, Credential, SealedCredential, SealedField, WrappedKey};
+use crate::vault::{Binding, Credential, SealedCredential, SealedField, VaultError, WrappedKey};
 
 const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
 
@@ -321,9 +321,10 @@ impl Repository {
             let owner = match (row.organization_id, row.user_id) {
                 (Some(organization), _) => TokenOwner::Organization(organization),
                 (None, Some(user)) => TokenOwner::User(user),
-                (None, None) => continue,
+                // The constraint `one_owner` rules it out; if it happens all the same, the secret is nobody's to open.
+                (None, None) => return Err(VaultError::DoesNotOpen.into()),
             };
-            let Ok(provider) = row.provider.parse() else { continue };
+            let provider = row.provider.parse().map_err(|_| VaultError::DoesNotOpen)?;
             let binding = Binding { owner, token: row.id, secret_version: row.secret_version, provider };
             let fields = row.field_names.into_iter().zip(row.ciphertexts);
             let sealed = SealedCredential {

@@ -95,6 +95,48 @@ async fn every_refusal_is_in_the_sdks_words() {
 }
 
 #[tokio::test]
+async fn bad_bodies_are_refused_in_the_sdks_words() {
+    let app = App::start().await;
+    let (huge, deep) = ("x".repeat(300_000), "[".repeat(50_000));
+    let token = |name: &str| format!(r#"{{"name": {name}, "provider": "dwave", "token": "secret"}}"#);
+    let bodies = [
+        (String::new(), 400),
+        (r#"{"name": "n", "provider": "dwa"#.to_owned(), 400),
+        (deep, 400),
+        ("\u{0}".to_owned(), 400),
+        ("null".to_owned(), 422),
+        ("[]".to_owned(), 422),
+        ("{}".to_owned(), 422),
+        (token("7"), 422),
+        (token("null"), 422),
+        (token(r#""""#), 422),
+        (token(r#""a\u0000b""#), 422),
+        (token(r#""\u202eabc""#), 422),
+        (token(&format!("{:?}", "ü".repeat(201))), 422),
+        (r#"{"name": "n", "provider": "nobody", "token": "secret"}"#.to_owned(), 422),
+        (r#"{"name": "n", "provider": "dwave", "token": "two\r\nlines"}"#.to_owned(), 422),
+        (huge, 413),
+    ];
+    for (body, status) in &bodies {
+        for path in ["/api/qpu-tokens/organization", "/api/v1/qpu-tokens/private", "/luna-q/api/v1/qpu-tokens/shared"] {
+            let request = app.admin.request(Method::POST, path).body(body.clone());
+            let refused = Answer::to(request).await.expect(*status);
+            assert_eq!(members(&refused), ["internal_code", "message"], "{path}");
+        }
+    }
+    app.token(&app.root, "limited", "secret").await;
+    for quota in ["-1", "9223372036854775808", "1.5", r#""1""#, "null"] {
+        let body = format!(r#"{{"quota": {quota}}}"#);
+        let request = app.admin.request(Method::POST, "/api/v1/qpu-tokens/shared/quota/group/limited").body(body);
+        Answer::to(request).await.expect(422);
+    }
+    for form in ["", "username=a", "username=%00&password=x", "password=x&password=y&username=z"] {
+        let answer = Answer::to(app.anonymous().request(Method::POST, "/accessToken").body(form)).await;
+        assert!(matches!(answer.status.as_u16(), 401 | 422), "{form}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn inherited_tokens_are_used_but_never_changed() {
     let app = App::start().await;
     let child = app.organization(&app.root, "Child").await;
