@@ -6,7 +6,7 @@
 //! ```compile_fail,E0451
 //! use luna_organizations::authorization::{Grant, action::qpu_tokens};
 //! fn forge(genuine: &Grant<qpu_tokens::List>) -> Grant<qpu_tokens::Delete> {
-//!     Grant { actor: todo!(), origin: todo!(), standing: todo!(), place: todo!() }
+//!     Grant { actor: loop {}, origin: loop {}, standing: loop {}, place: loop {} }
 //! }
 //! ```
 //!

@@ -103,7 +103,8 @@ fn welcome(base_url: &str, metrics: SocketAddr, first_admin: &Path) -> String {
          Try:\n  \
          KEY=$(sed -n 's/.*\"api_key\": \"\\(.*\\)\".*/\\1/p' '{file}')\n  \
          curl -s {base_url}/v1/me -H \"Luna-API-Key: $KEY\"\n  \
-         curl -s {base_url}/v1/organizations -H \"Luna-API-Key: $KEY\"\n\n  \
+         curl -s {base_url}/v1/organizations -H \"Luna-API-Key: $KEY\"\n  \
+         curl -s {base_url}/v1/providers -H \"Luna-API-Key: $KEY\"\n\n  \
          Ctrl-C stops it; the next start finds everything again.\n"
     )
 }
