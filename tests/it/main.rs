@@ -28,6 +28,7 @@ mod refusals;
 mod roles;
 mod sessions;
 mod shutdown;
+mod strangers;
 mod support;
 mod throttling;
 mod users;
