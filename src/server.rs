@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -102,13 +103,28 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// A request, counted until its answer's body is gone.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn begin(requests: &Arc<AtomicUsize>) -> Self {
+        requests.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves one connection to its end. How it ends is the client's business; there is nothing to log.
 async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop: watch::Receiver<bool>) {
-    // Held here, by the service, and by every request until its answer's body is gone.
-    let held = Arc::new(());
-    let running = Arc::clone(&held);
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (router, running) = (router.clone(), Arc::clone(&running));
+        let (router, running) = (router.clone(), Running::begin(&counted));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         async move {
@@ -130,7 +146,7 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop:
         () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
     }
     while timeout(FAREWELL, connection.as_mut()).await.is_err() {
-        if Arc::strong_count(&held) <= 2 {
+        if requests.load(Ordering::Relaxed) == 0 {
             return;
         }
     }
