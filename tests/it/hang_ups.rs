@@ -9,7 +9,7 @@ use luna_organizations::authorization::action::sessions::Refresh;
 use luna_organizations::authorization::{Grant, Origin};
 use reqwest::Method;
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{Answer, App};
@@ -81,4 +81,31 @@ async fn what_was_asked_with_a_key_is_done_once_all_the_same() {
     .await
     .unwrap();
     assert_eq!(doubled, 0);
+}
+
+/// Sends the first half of a body, ends the sending if asked to, and reads what is answered.
+async fn half_a_body(app: &App, end: bool) -> String {
+    let mut stream = TcpStream::connect(app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+    let body = json!({"name": "Half", "parent_id": app.root}).to_string();
+    let whole = request("/v1/organizations", &format!("luna-api-key: {}\r\n", app.admin.authorization()), &body);
+    stream.write_all(&whole.as_bytes()[..whole.len() - body.len() / 2]).await.unwrap();
+    if end {
+        stream.shutdown().await.unwrap();
+    }
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut answer)).await;
+    read.expect("an answer, not a hang").unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_body_does_nothing() {
+    let app = App::start().await;
+    let (slow, cut) = tokio::join!(half_a_body(&app, false), half_a_body(&app, true));
+    assert!(slow.starts_with("HTTP/1.1 408") && slow.contains("\"slow_body\""), "{slow}");
+    // Who ends the connection may not wait for an answer; if there is one, it is this.
+    assert!(cut.is_empty() || (cut.starts_with("HTTP/1.1 400") && cut.contains("\"incomplete_body\"")), "{cut}");
+    let organizations: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM organizations").fetch_one(&app.database).await.unwrap();
+    assert_eq!(organizations, 1);
 }
