@@ -19,6 +19,7 @@ mod password_hasher;
 mod random;
 mod signing_key;
 mod token_text;
+mod use_key;
 
 pub use access_token::{AccessClaims, AccessTokens};
 pub use api_key::{ApiKey, ApiKeyDigest};
@@ -29,3 +30,4 @@ pub use one_time_token::{InvitationDigest, InvitationToken, OneTimeToken, Refres
 pub use password::{NewPassword, Password, PasswordHash, generate_password};
 pub use password_hasher::{PasswordHasher, PasswordVerified};
 pub use signing_key::{Jwk, Jwks, SigningKey, VerifyingKey};
+pub use use_key::UseKey;

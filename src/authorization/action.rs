@@ -1,6 +1,6 @@
 //! Everything that can be done, one type each, with who may do it. This table is the policy; nothing else decides.
 
-use super::place::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
+use super::place::{Console, Holder, InOrganization, OfToken, Own, Place, TokenPlace, Verified};
 use crate::authentication::{InvitationDigest, RefreshDigest};
 use crate::domain::Role;
 
@@ -35,6 +35,10 @@ pub enum Rule {
     AdminOrSelf,
     /// Admins.
     Admin,
+    /// Members of the organization that owns the token; where it is inherited, of those below; a personal token's owner.
+    User,
+    /// Whoever may use the token; admins of the organization that owns it, and of those above.
+    UserOrAdmin,
     /// Whoever has proved it otherwise: with a password, a one-time token, or at the server's console.
     Proven,
 }
@@ -46,8 +50,8 @@ impl Rule {
         match self {
             Self::SignedIn | Self::Owner | Self::Visible => true,
             Self::AdminOrAuditor | Self::AdminAuditorOrSelf => matches!(role, Role::Admin | Role::Auditor),
-            Self::MemberOrAdmin | Self::AdminOrSelf | Self::Admin => matches!(role, Role::Admin),
-            Self::Proven => false,
+            Self::MemberOrAdmin | Self::AdminOrSelf | Self::UserOrAdmin | Self::Admin => matches!(role, Role::Admin),
+            Self::User | Self::Proven => false,
         }
     }
 }
@@ -59,6 +63,8 @@ pub enum KeyNeed {
     Any,
     /// `read` or `full`.
     Read,
+    /// `use` or `full`.
+    Use,
     /// `full`.
     Write,
     /// No API key will do, only a login session.
@@ -246,6 +252,14 @@ actions! {
         Rotate = "rotate", InOrganization, Admin, Write;
         /// Destroy one.
         Delete = "delete", InOrganization, Admin, Write;
+    }
+    jobs: "jobs" {
+        /// Use a token at its provider, through the broker: see devices and come back to jobs.
+        Use = "use", OfToken, UserOrAdmin, Use;
+        /// Submit a job.
+        Submit = "submit", OfToken, User, Use;
+        /// Cancel or delete a job.
+        Cancel = "cancel", OfToken, UserOrAdmin, Use;
     }
     quotas: "quotas" {
         /// See limits next to the tokens in a list: admins all, others their own.

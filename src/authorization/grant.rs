@@ -6,10 +6,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::action::{self, Action};
-use super::place::{Console, Holder, InOrganization, Own, TokenPlace, Verified};
+use super::place::{Console, Holder, InOrganization, OfToken, Own, TokenPlace, Verified};
 use super::standing::{Authenticator, Relation, Standing};
 use crate::authentication::PasswordVerified;
-use crate::domain::{OrganizationId, Role, TokenOwner, UserId};
+use crate::domain::{OrganizationId, QpuTokenId, Role, TokenOwner, UserId};
 
 /// May do `A`, in `A`'s place.
 pub struct Grant<A: Action> {
@@ -163,6 +163,35 @@ impl<A: Action<Place = Own>> Grant<A> {
     #[must_use]
     pub fn user(&self) -> UserId {
         self.place.0
+    }
+}
+
+impl<A: Action<Place = OfToken>> Grant<A> {
+    /// The token that it may be done with, whose it is, and as whose member.
+    #[must_use]
+    pub fn of_token(&self) -> OfToken {
+        self.place
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn token(&self) -> QpuTokenId {
+        self.place.token
+    }
+
+    /// Whether the caller uses it, and does not only look after others' jobs.
+    #[must_use]
+    pub fn is_user(&self) -> bool {
+        self.place.member_of.is_some() || matches!(self.place.owner, TokenOwner::User(_))
+    }
+
+    /// The organization whose audit log tells of it: the token's, or its owner's home.
+    #[must_use]
+    pub fn audited_in(&self) -> Option<OrganizationId> {
+        match self.place.owner {
+            TokenOwner::Organization(id) => Some(id),
+            TokenOwner::User(_) => self.home(),
+        }
     }
 }
 

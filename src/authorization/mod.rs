@@ -36,6 +36,6 @@ mod standing;
 
 pub use action::{Action, KeyNeed, Permission, Rule, TokenAction};
 pub use grant::{Actor, CommandLine, Grant, Origin};
-pub use place::{Console, Holder, InOrganization, Own, Place, TokenPlace, Verified};
-pub use policy::{decide, may};
-pub use standing::{Authenticator, Relation, Standing};
+pub use place::{Console, Holder, InOrganization, OfToken, Own, Place, TokenPlace, Verified};
+pub use policy::{decide, decide_use, may};
+pub use standing::{Authenticator, Reach, Relation, Standing};

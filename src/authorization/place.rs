@@ -2,7 +2,7 @@
 
 use super::standing::Standing;
 use crate::authentication::{InvitationDigest, RefreshDigest};
-use crate::domain::{OrganizationId, TokenOwner, UserId};
+use crate::domain::{OrganizationId, QpuTokenId, TokenOwner, UserId};
 
 /// What an action is done in.
 pub trait Place: Sized + Send + Sync + 'static {
@@ -42,6 +42,17 @@ pub struct Holder<Digest>(pub(super) Digest);
 #[derive(Debug, Clone, Copy)]
 pub struct Console(pub(super) ());
 
+/// With one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfToken {
+    /// The token.
+    pub token: QpuTokenId,
+    /// Whose it is.
+    pub owner: TokenOwner,
+    /// Whose member the user is when using it; `None` for a personal token, and for admins who only look after it.
+    pub member_of: Option<OrganizationId>,
+}
+
 macro_rules! closed_to_the_signed_in {
     ($($place:ty),*) => {$(
         impl Place for $place {
@@ -52,7 +63,7 @@ macro_rules! closed_to_the_signed_in {
     )*};
 }
 
-closed_to_the_signed_in!(Verified, Holder<RefreshDigest>, Holder<InvitationDigest>, Console);
+closed_to_the_signed_in!(Verified, Holder<RefreshDigest>, Holder<InvitationDigest>, Console, OfToken);
 
 /// Where tokens can be: an organization's, or one's own.
 pub trait TokenPlace: Place {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::action::{Action, KeyNeed, Rule};
 use super::grant::{Grant, Origin};
-use super::place::Place;
-use super::standing::{Authenticator, Relation, Standing};
-use crate::domain::{KeyScope, Refusal, Role, UserReference};
+use super::place::{OfToken, Place};
+use super::standing::{Authenticator, Reach, Relation, Standing};
+use crate::domain::{KeyScope, Refusal, Role, Timestamp, UserReference};
 
 /// Decides whether the caller may do `A`. `subject` is the user that the request is about, if it is about one.
 ///
@@ -24,6 +24,51 @@ pub fn decide<A: Action>(
         return Err(Refusal::Forbidden(needed(A::RULE)));
     }
     Ok(Grant::new(standing, origin, place))
+}
+
+/// Decides whether the caller may do `A` with a token. `of_own` says that the request is about nothing but jobs that the caller
+/// has already: they can be read and cancelled also when the window of a limit has passed.
+///
+/// # Errors
+/// *Not found* for whoever may not know the token, *forbidden* with the reason for whoever may.
+pub fn decide_use<A: Action<Place = OfToken>>(
+    reach: &Reach,
+    standing: Arc<Standing>,
+    origin: Origin,
+    now: Timestamp,
+    of_own: bool,
+) -> Result<Grant<A>, Refusal> {
+    if !reach.user && !reach.admin {
+        return Err(Refusal::NotFound("QPU token"));
+    }
+    key_reaches(A::NEED, A::RULE, &standing.authenticator)?;
+    if !reach.user && A::RULE != Rule::UserOrAdmin {
+        return Err(Refusal::Forbidden(needed(A::RULE)));
+    }
+    if !reach.enabled {
+        return Err(Refusal::TokenDisabled);
+    }
+    if reach.expires_at.is_some_and(|end| end <= now) {
+        return Err(Refusal::TokenExpired);
+    }
+    if reach.outside_window && !of_own {
+        return Err(Refusal::QuotaNotActive);
+    }
+    Ok(Grant::new(standing, origin, reach.token))
+}
+
+impl Grant<super::action::jobs::Use> {
+    /// The same caller, a job with the same token.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] if the caller may look after others' jobs only.
+    pub fn with_job<A: Action<Place = OfToken>>(&self) -> Result<Grant<A>, Refusal> {
+        let standing = self.standing().ok_or(Refusal::Forbidden("a login"))?;
+        if A::RULE == Rule::User && !self.is_user() {
+            return Err(Refusal::Forbidden(needed(A::RULE)));
+        }
+        Ok(Grant::new(Arc::clone(standing), self.origin().clone(), self.of_token()))
+    }
 }
 
 impl<A: Action> Grant<A> {
@@ -54,7 +99,8 @@ pub fn may(rule: Rule, relation: Option<&Relation>, about_self: bool) -> bool {
         Rule::AdminAuditorOrSelf => admin || auditor || (relation.member && about_self),
         Rule::AdminOrSelf => admin || (member && about_self),
         Rule::Admin => admin,
-        Rule::Proven => false,
+        // What is asked about a token, `decide_use` answers.
+        Rule::User | Rule::UserOrAdmin | Rule::Proven => false,
     }
 }
 
@@ -67,7 +113,9 @@ fn key_reaches(need: KeyNeed, rule: Rule, authenticator: &Authenticator) -> Resu
         return Err(Refusal::KeyIsBound);
     }
     match (scope, need) {
-        (KeyScope::Full, _) | (KeyScope::Read, KeyNeed::Read | KeyNeed::Any) | (KeyScope::Use, KeyNeed::Any) => Ok(()),
+        (KeyScope::Full, _)
+        | (KeyScope::Read, KeyNeed::Read | KeyNeed::Any)
+        | (KeyScope::Use, KeyNeed::Use | KeyNeed::Any) => Ok(()),
         (KeyScope::Read | KeyScope::Use, _) => Err(Refusal::InsufficientScope),
     }
 }
@@ -82,6 +130,7 @@ fn names(subject: &UserReference, standing: &Standing) -> bool {
 const fn needed(rule: Rule) -> &'static str {
     match rule {
         Rule::SignedIn | Rule::Owner | Rule::Proven => "a login",
+        Rule::User | Rule::UserOrAdmin => "membership in the organization that owns the token",
         Rule::Visible | Rule::MemberOrAdmin => "membership in this organization or one below it",
         Rule::AdminOrAuditor | Rule::AdminAuditorOrSelf => "the admin or auditor role in this organization or above it",
         Rule::AdminOrSelf | Rule::Admin => "the admin role in this organization or above it",

@@ -76,4 +76,8 @@ id! {
     InvitationId;
     /// An entry of the audit log.
     AuditEventId;
+    /// A job at a provider, or what belongs to one; the ledger's entry.
+    JobId;
+    /// A right to let a solver use a token once.
+    LeaseId;
 }

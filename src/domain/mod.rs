@@ -3,6 +3,7 @@
 mod clock;
 mod email;
 mod id;
+mod job;
 mod noun;
 mod page;
 mod provider;
@@ -13,7 +14,8 @@ mod word;
 
 pub use clock::{Clock, Timestamp};
 pub use email::EmailAddress;
-pub use id::{ApiKeyId, AuditEventId, InvitationId, OrganizationId, QpuTokenId, SessionId, UserId};
+pub use id::{ApiKeyId, AuditEventId, InvitationId, JobId, LeaseId, OrganizationId, QpuTokenId, SessionId, UserId};
+pub use job::JobReference;
 pub use noun::{
     Account, AccountMembership, ApiKeySummary, AuditEvent, Invitation, Organization, OrganizationSummary, QpuToken,
     Quota, Session, TokenOwner, User,
@@ -23,4 +25,4 @@ pub use provider::{CredentialForm, Provider, Providers};
 pub use refusal::{Refusal, RefusalKind};
 pub use text::{FieldName, InvalidText, KeyName, OrganizationName, PersonName, ProviderName, TokenName};
 pub use user_reference::UserReference;
-pub use word::{KeyScope, MembershipStatus, Outcome, Role, UserStatus};
+pub use word::{JobKind, JobState, KeyScope, MembershipStatus, Outcome, Role, UserStatus};

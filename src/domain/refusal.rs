@@ -78,6 +78,18 @@ pub enum Refusal {
     /// The credential's fields are not the provider's.
     #[error("{0}")]
     InvalidCredentialFields(String),
+    /// The token is switched off.
+    #[error("the QPU token is switched off")]
+    TokenDisabled,
+    /// The token's time is over.
+    #[error("the QPU token has expired")]
+    TokenExpired,
+    /// A limit that applies has no room left.
+    #[error("the limit on this QPU token is used up")]
+    QuotaExhausted,
+    /// A limit that applies has not begun or is over.
+    #[error("the time window of the limit on this QPU token has not begun or is over")]
+    QuotaNotActive,
     /// A quota's window ends before it starts.
     #[error("the window must not end before it starts")]
     InvalidWindow,
@@ -138,6 +150,10 @@ impl Refusal {
             Self::SessionRequired => (Forbidden, "session_required"),
             Self::KeyIsBound => (Forbidden, "key_is_bound"),
             Self::NotHomeOrganization => (Forbidden, "not_home_organization"),
+            Self::TokenDisabled => (Forbidden, "token_disabled"),
+            Self::TokenExpired => (Forbidden, "token_expired"),
+            Self::QuotaExhausted => (Forbidden, "quota_exhausted"),
+            Self::QuotaNotActive => (Forbidden, "quota_not_active"),
             Self::TooManyAttempts { .. } => (TooMany, "too_many_attempts"),
             Self::Busy => (TooMany, "busy"),
             Self::LastAdmin(_) => (Conflict, "last_admin"),

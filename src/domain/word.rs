@@ -86,6 +86,30 @@ words! {
         Use = "use",
     }
 
+    /// What a member has at a provider.
+    JobKind {
+        /// A job.
+        Job = "job",
+        /// Data on its way, for jobs to come.
+        Upload = "upload",
+        /// A time in which the hardware is kept for its jobs.
+        Session = "session",
+        /// A use of the token by a solver, outside of the broker.
+        Lease = "lease",
+    }
+
+    /// How far a job is, as the ledger sees it.
+    JobState {
+        /// The provider has not answered yet.
+        Reserved = "reserved",
+        /// With the provider; what it used is not known yet.
+        Open = "open",
+        /// What it used is booked.
+        Settled = "settled",
+        /// Nothing came of it, and nothing is booked.
+        Expired = "expired",
+    }
+
     /// How something ended.
     Outcome {
         /// It was done.

@@ -149,6 +149,17 @@ impl Change {
         self.event.write(&mut self.transaction, target, Outcome::Success).await
     }
 
+    /// As [`Change::record`], for what was refused.
+    pub(super) async fn record_refusal(&mut self, target: &Target) -> Result<()> {
+        self.event.write(&mut self.transaction, target, Outcome::Refused).await
+    }
+
+    /// Commits a change whose events have all been recorded, one for each thing that it was done to.
+    pub(super) async fn commit_recorded(self) -> Result<()> {
+        self.transaction.commit().await?;
+        Ok(())
+    }
+
     /// Records the event and commits both.
     pub(super) async fn commit(self, target: Target) -> Result<()> {
         self.end(target, Outcome::Success).await

@@ -7,8 +7,8 @@ use sqlx::{Decode, Encode, Postgres, Type};
 use uuid::Uuid;
 
 use crate::domain::{
-    ApiKeyId, AuditEventId, InvitationId, KeyScope, MembershipStatus, OrganizationId, Outcome, QpuTokenId, Role,
-    SessionId, UserId, UserStatus,
+    ApiKeyId, AuditEventId, InvitationId, JobId, JobKind, JobState, KeyScope, LeaseId, MembershipStatus,
+    OrganizationId, Outcome, QpuTokenId, Role, SessionId, UserId, UserStatus,
 };
 
 macro_rules! ids {
@@ -55,5 +55,5 @@ macro_rules! words {
     )*};
 }
 
-ids!(ApiKeyId, AuditEventId, InvitationId, OrganizationId, QpuTokenId, SessionId, UserId);
-words!(KeyScope, MembershipStatus, Outcome, Role, UserStatus);
+ids!(ApiKeyId, AuditEventId, InvitationId, JobId, LeaseId, OrganizationId, QpuTokenId, SessionId, UserId);
+words!(JobKind, JobState, KeyScope, MembershipStatus, Outcome, Role, UserStatus);

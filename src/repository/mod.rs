@@ -5,6 +5,7 @@
 //! other way to commit.
 
 mod accounts;
+mod admissions;
 mod api_keys;
 mod audit_events;
 mod change;
@@ -12,6 +13,7 @@ mod columns;
 mod error;
 mod idempotent_answers;
 mod invitations;
+mod jobs;
 mod logins;
 mod organizations;
 mod qpu_tokens;
@@ -35,12 +37,14 @@ use crate::domain::{Clock, Timestamp};
 use crate::vault::Vault;
 
 pub use accounts::AccountChange;
+pub use admissions::Admission;
 pub use api_keys::NewApiKey;
 pub use audit_events::AuditFilter;
 pub use change::Precondition;
 pub use error::{Error, Result};
 pub use idempotent_answers::{Claim, PendingAnswer};
 pub use invitations::{Acceptance, Invitee};
+pub use jobs::{DueJob, Submission, Submitted};
 pub use logins::{Limit, LoginAccount, LoginAttempt};
 pub use organizations::{Bootstrap, OrganizationChange};
 pub use qpu_tokens::{NewToken, TokenChange, TokenFilter};

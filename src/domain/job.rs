@@ -1,0 +1,32 @@
+//! What a member has at a hardware provider, by the provider's own name for it.
+
+use super::word::JobKind;
+
+/// A job, upload or session as its provider calls it; unique for one token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobReference {
+    /// What it is.
+    pub kind: JobKind,
+    /// The provider's id.
+    pub id: String,
+}
+
+impl JobReference {
+    /// A job.
+    #[must_use]
+    pub fn job(id: impl Into<String>) -> Self {
+        Self { kind: JobKind::Job, id: id.into() }
+    }
+
+    /// An upload.
+    #[must_use]
+    pub fn upload(id: impl Into<String>) -> Self {
+        Self { kind: JobKind::Upload, id: id.into() }
+    }
+
+    /// A session.
+    #[must_use]
+    pub fn session(id: impl Into<String>) -> Self {
+        Self { kind: JobKind::Session, id: id.into() }
+    }
+}

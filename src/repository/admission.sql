@@ -1,0 +1,41 @@
+-- $1 key, $2 token, $3 now, $4 and $5 kinds and ids of the jobs that the request names.
+SELECT u.id AS "user_id: UserId", u.email, u.home_organization_id AS "home: OrganizationId",
+       k.id AS "key_id: ApiKeyId", k.digest, k.scope AS "scope: KeyScope", k.organization_id AS "bound_to: OrganizationId",
+       k.last_used_at AS key_last_used,
+       t.id AS "token?: QpuTokenId", t.provider AS "provider?", t.organization_id AS "owner_organization: OrganizationId",
+       t.user_id AS "owner_user: UserId", t.enabled AS "enabled?", t.expires_at AS token_expires_at,
+       m.member_of AS "member_of: OrganizationId", m.admin, l.outside_window,
+       j.seen AS seen_jobs, j.place,
+       s.secret_version AS "secret_version?", s.format AS "format?", s.kek_id AS "kek_id?",
+       s.wrapped_data_key AS "wrapped_data_key?", s.field_names AS "field_names?", s.ciphertexts AS "ciphertexts?"
+  FROM api_keys k
+  JOIN users u ON u.id = k.user_id AND u.status = 'active'
+  LEFT JOIN qpu_tokens t ON t.id = $2
+  LEFT JOIN LATERAL (
+      -- As whose member: the nearest to the token. A bound key stands for one membership only.
+      SELECT (array_agg(o.id ORDER BY cardinality(o.path))
+                 FILTER (WHERE t.organization_id = ANY (o.path) AND (t.inherited OR o.id = t.organization_id)))[1] AS member_of,
+             bool_or(r.role IS NOT NULL AND o.id = ANY (owner.path)) AS admin
+        FROM organizations owner, memberships x
+        JOIN organizations o ON o.id = x.organization_id
+        LEFT JOIN role_assignments r ON r.organization_id = x.organization_id AND r.user_id = x.user_id AND r.role = 'admin'
+       WHERE owner.id = t.organization_id AND x.user_id = u.id AND x.status = 'active'
+         AND (k.organization_id IS NULL OR x.organization_id = k.organization_id)
+  ) m ON true
+  LEFT JOIN LATERAL (
+      SELECT bool_or($3 < q.starts_at OR $3 > q.ends_at) AS outside_window
+        FROM quotas q WHERE q.qpu_token_id = t.id AND (q.user_id IS NULL OR q.user_id = u.id)
+  ) l ON true
+  LEFT JOIN LATERAL (
+      SELECT count(*) AS seen, max(c.secret_version) AS secret_version, min(c.place) AS place
+        FROM unnest($4::text[], $5::text[]) AS named (kind, id)
+        JOIN jobs c ON c.qpu_token_id = t.id AND c.kind = named.kind AND c.provider_job_id = named.id
+       WHERE sees_job(u.id, k.organization_id, c.user_id, c.organization_id)
+  ) j ON true
+  LEFT JOIN LATERAL (
+      -- A version that was rotated away is kept as long as its jobs; afterwards the newest has to do.
+      SELECT * FROM qpu_token_secrets c
+       WHERE c.qpu_token_id = t.id AND c.secret_version IN (t.secret_version, j.secret_version)
+       ORDER BY c.secret_version = j.secret_version DESC NULLS LAST LIMIT 1
+  ) s ON true
+ WHERE k.id = $1 AND (k.expires_at IS NULL OR k.expires_at > $3)

@@ -1,0 +1,136 @@
+//! Who may use a token right now: one statement from the key to the sealed credential, with every request, never cached.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Repository, Result};
+use crate::authentication::{ApiKeyDigest, UseKey};
+use crate::authorization::action::jobs::Use;
+use crate::authorization::{Authenticator, Grant, OfToken, Origin, Reach, Standing, decide_use};
+use crate::domain::{
+    ApiKeyId, JobKind, JobReference, KeyScope, OrganizationId, ProviderName, QpuTokenId, Refusal, Timestamp,
+    TokenOwner, UserId,
+};
+use crate::vault::{Binding, SealedCredential, SealedField, VaultError, WrappedKey};
+
+/// Somebody who may use a token, and the credential that goes with the request, still sealed.
+pub struct Admission {
+    /// The proof.
+    pub grant: Grant<Use>,
+    /// What the credential is bound to, with the version of the secret: that of the jobs that the request names, or the newest.
+    pub binding: Binding,
+    /// The credential.
+    pub sealed: SealedCredential,
+    /// Where the first of the named jobs is.
+    pub place: Option<String>,
+    /// How long the key had not been used; `None` if never.
+    pub key_last_used: Option<Timestamp>,
+}
+
+impl Repository {
+    /// The provider of a token. It never changes, so it may be remembered; it tells nothing about who may use the token.
+    pub async fn provider_of(&self, token: QpuTokenId) -> Result<Option<ProviderName>> {
+        let name = self
+            .again_if_disconnected(|| {
+                sqlx::query_scalar!("SELECT provider FROM qpu_tokens WHERE id = $1", token.uuid())
+                    .fetch_optional(&self.pool)
+            })
+            .await?;
+        Ok(name.and_then(|name| name.parse().ok()))
+    }
+
+    /// Lets the holder of a key use a token, for a request that names these jobs. A job that is not the caller's to see is
+    /// not found; an admin of the organization that its user was a member of, or of one above, sees it.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthenticated`] if the key does not work (any more); then what [`decide_use`] says, and
+    /// [`Refusal::NotFound`] for a job.
+    pub async fn admit(
+        &self,
+        key: &UseKey,
+        token: QpuTokenId,
+        jobs: &HashSet<JobReference>,
+        origin: &Origin,
+    ) -> Result<Admission> {
+        let refused = || Refusal::Unauthenticated("the API key is unknown, ended or expired");
+        let now = self.now();
+        let (kinds, ids): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.kind.as_str(), job.id.as_str())).unzip();
+        let row = self
+            .again_if_disconnected(|| {
+                sqlx::query_file!(
+                    "src/repository/admission.sql",
+                    key.id().uuid(),
+                    token.uuid(),
+                    now,
+                    &kinds as _,
+                    &ids as _
+                )
+                .fetch_optional(&self.pool)
+            })
+            .await?
+            .ok_or_else(refused)?;
+        if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?) {
+            return Err(refused().into());
+        }
+        let (Some(id), Some(provider)) = (row.token, row.provider) else {
+            return Err(Refusal::NotFound("QPU token").into());
+        };
+        let owner = match (row.owner_organization, row.owner_user) {
+            (Some(organization), _) => TokenOwner::Organization(organization),
+            (None, Some(user)) => TokenOwner::User(user),
+            (None, None) => return Err(VaultError::DoesNotOpen.into()),
+        };
+        let standing = Standing {
+            user: row.user_id,
+            email: row.email,
+            home: row.home,
+            authenticator: Authenticator::ApiKey { id: row.key_id, scope: row.scope, bound_to: row.bound_to },
+            relation: None,
+        };
+        let reach = Reach {
+            token: OfToken { token: id, owner, member_of: row.member_of },
+            user: row.member_of.is_some() || owner == TokenOwner::User(row.user_id) && row.bound_to.is_none(),
+            admin: row.admin.unwrap_or_default(),
+            enabled: row.enabled.unwrap_or_default(),
+            expires_at: row.token_expires_at,
+            outside_window: row.outside_window.unwrap_or_default(),
+        };
+        let grant = decide_use(&reach, Arc::new(standing), origin.clone(), now, !jobs.is_empty())?;
+        if usize::try_from(row.seen_jobs.unwrap_or_default()) != Ok(jobs.len()) {
+            return Err(Refusal::NotFound("job").into());
+        }
+        let (Some(secret_version), Some(format), Some(kek_id), Some(wrapped_data_key), Some(names), Some(ciphertexts)) =
+            (row.secret_version, row.format, row.kek_id, row.wrapped_data_key, row.field_names, row.ciphertexts)
+        else {
+            return Err(VaultError::DoesNotOpen.into());
+        };
+        let provider = provider.parse().map_err(|_| VaultError::DoesNotOpen)?;
+        let fields = names.into_iter().zip(ciphertexts).map(|(name, ciphertext)| SealedField { name, ciphertext });
+        Ok(Admission {
+            grant,
+            binding: Binding { owner, token: id, secret_version, provider },
+            sealed: SealedCredential { format, key: WrappedKey { kek_id, wrapped_data_key }, fields: fields.collect() },
+            place: row.place,
+            key_last_used: row.key_last_used,
+        })
+    }
+
+    /// Which of these jobs the caller may see.
+    pub async fn visible_jobs(&self, grant: &Grant<Use>, jobs: &[JobReference]) -> Result<HashSet<JobReference>> {
+        let (kinds, ids): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.kind.as_str(), job.id.as_str())).unzip();
+        let rows = sqlx::query!(
+            r#"SELECT j.kind AS "kind: JobKind", j.provider_job_id AS "id!"
+                 FROM jobs j JOIN unnest($2::text[], $3::text[]) AS named (kind, id)
+                   ON j.kind = named.kind AND j.provider_job_id = named.id
+                WHERE j.qpu_token_id = $1 AND sees_job($4, $5, j.user_id, j.organization_id)"#,
+            grant.token().uuid(),
+            &kinds as _,
+            &ids as _,
+            grant.caller().map(UserId::uuid),
+            grant.authenticator().and_then(Authenticator::bound_to).map(OrganizationId::uuid),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| JobReference { kind: row.kind, id: row.id }).collect())
+    }
+}

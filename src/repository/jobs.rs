@@ -1,0 +1,296 @@
+//! The ledger of jobs: reserved before the provider is asked, opened when it has answered, ended once with what they used.
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::change::{Change, Event, Target};
+use super::{Repository, Result};
+use crate::authorization::action::jobs::{Cancel, Submit, Use};
+use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
+use crate::domain::{
+    JobId, JobKind, JobReference, JobState, OrganizationId, Outcome, QpuTokenId, Refusal, Timestamp, TokenOwner, UserId,
+};
+use crate::vault::{Binding, SealedCredential, SealedField, VaultError, WrappedKey};
+
+/// How long an open job is asked about before it is given up.
+const GIVEN_UP_AFTER: TimeDelta = TimeDelta::days(30);
+
+/// What is to be submitted: one row of the ledger per job of a batch.
+pub struct Submission<'a> {
+    /// The version of the secret that goes with it.
+    pub secret_version: i32,
+    /// What it makes.
+    pub kind: JobKind,
+    /// What the provider's adapter needs to find it again.
+    pub place: &'a str,
+    /// What to reserve for each, in the provider's native unit.
+    pub amounts: &'a [i64],
+}
+
+/// What became of a reserved job.
+pub struct Submitted {
+    /// The row.
+    pub id: JobId,
+    /// The provider's name for it; `None` if the provider did not take it.
+    pub provider_id: Option<String>,
+}
+
+/// A job whose usage is still to be asked for.
+pub struct DueJob {
+    /// The row.
+    pub id: JobId,
+    /// How far it is.
+    pub state: JobState,
+    /// The provider's name for it; `None` if the provider never answered.
+    pub reference: Option<JobReference>,
+    /// What the provider's adapter needs to find it.
+    pub place: String,
+    /// Whether it has been asked about for so long that it is given up.
+    pub is_hopeless: bool,
+    /// What the credential is bound to, in the version that submitted the job.
+    pub binding: Binding,
+    /// The credential.
+    pub sealed: SealedCredential,
+}
+
+impl Repository {
+    /// Reserves room for jobs in all limits that apply, or in none.
+    ///
+    /// # Errors
+    /// [`Refusal::QuotaExhausted`] or [`Refusal::QuotaNotActive`].
+    pub async fn reserve_jobs(&self, grant: &Grant<Submit>, submission: &Submission<'_>) -> Result<Vec<JobId>> {
+        let OfToken { token, member_of, .. } = grant.of_token();
+        let ids: Vec<Uuid> = submission.amounts.iter().map(|_| JobId::new().uuid()).collect();
+        let refusal = sqlx::query_scalar!(
+            "SELECT reserve_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            token.uuid(),
+            submission.secret_version,
+            grant.caller().map(UserId::uuid),
+            member_of.map(OrganizationId::uuid),
+            submission.kind.as_str(),
+            submission.place,
+            &ids,
+            submission.amounts,
+            self.now(),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        match refusal.as_deref() {
+            None => Ok(ids.into_iter().map(JobId::from).collect()),
+            Some("quota_not_active") => Err(Refusal::QuotaNotActive.into()),
+            Some("token_gone") => Err(Refusal::NotFound("QPU token").into()),
+            Some(_) => Err(Refusal::QuotaExhausted.into()),
+        }
+    }
+
+    /// Opens the jobs that the provider took and releases the others; each is an event of its own. Answers which of the
+    /// provider's names were somebody else's before: those must not be shown to the caller.
+    pub async fn submit_jobs(
+        &self,
+        grant: &Grant<Submit>,
+        kind: JobKind,
+        jobs: &[Submitted],
+        check_after: TimeDelta,
+    ) -> Result<Vec<String>> {
+        let mut change = self.change(grant).await?;
+        let (now, mut foreign) = (change.now, Vec::new());
+        for job in jobs {
+            let Some(provider_id) = &job.provider_id else {
+                end(&mut change, job.id, None, now).await?;
+                let target = target(grant, job.id).with("reason", "not_taken");
+                change.record_refusal(&target).await?;
+                continue;
+            };
+            let opened = sqlx::query!(
+                "UPDATE jobs SET provider_job_id = $2, state = 'open', check_at = $3
+                  WHERE id = $1 AND state = 'reserved'
+                    AND NOT EXISTS (SELECT 1 FROM jobs known
+                                     WHERE known.qpu_token_id = jobs.qpu_token_id AND known.kind = jobs.kind
+                                       AND known.provider_job_id = $2)",
+                job.id.uuid(),
+                provider_id,
+                (kind != JobKind::Upload).then_some(now + check_after),
+            )
+            .execute(&mut *change)
+            .await?;
+            if opened.rows_affected() == 1 {
+                change.record(&target(grant, job.id).with("provider_job_id", provider_id.as_str())).await?;
+                continue;
+            }
+            // The provider has given a name a second time, as it does when it recognizes a repeated request. The job stays
+            // with whoever submitted it first, and is booked once.
+            end(&mut change, job.id, None, now).await?;
+            let own = sqlx::query_scalar!(
+                r#"SELECT user_id = $4 AS "own!" FROM jobs WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3"#,
+                grant.token().uuid(),
+                kind.as_str(),
+                provider_id,
+                grant.caller().map(UserId::uuid),
+            )
+            .fetch_optional(&mut *change)
+            .await?;
+            if own != Some(true) {
+                foreign.push(provider_id.clone());
+            }
+        }
+        change.commit_recorded().await?;
+        Ok(foreign)
+    }
+
+    /// Releases jobs that were never submitted, or of which nobody knows whether they were.
+    pub async fn release_jobs(&self, grant: &Grant<Submit>, jobs: &[JobId], reason: &str) -> Result<()> {
+        let mut change = self.change(grant).await?;
+        let now = change.now;
+        for job in jobs {
+            end(&mut change, *job, None, now).await?;
+            change.record_refusal(&target(grant, *job).with("reason", reason)).await?;
+        }
+        change.commit_recorded().await
+    }
+
+    /// Remembers that a submission was refused before the provider was asked.
+    pub async fn submission_refused(&self, grant: &Grant<Submit>, reason: &str) -> Result<()> {
+        let change = self.change(grant).await?;
+        let target = Target::new(grant.audited_in(), "qpu-token", grant.token().uuid());
+        change.commit_refusal(target.with("reason", reason)).await
+    }
+
+    /// Remembers that jobs were cancelled or deleted, as the provider confirmed.
+    pub async fn jobs_cancelled(&self, grant: &Grant<Cancel>, jobs: &[JobReference]) -> Result<()> {
+        let mut change = self.change(grant).await?;
+        let now = change.now;
+        for job in jobs {
+            // What a cancelled job has used is known soon.
+            let id = sqlx::query_scalar!(
+                r#"UPDATE jobs SET check_at = least(check_at, $4)
+                    WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3 RETURNING id AS "id: JobId""#,
+                grant.token().uuid(),
+                job.kind.as_str(),
+                job.id,
+                now,
+            )
+            .fetch_optional(&mut *change)
+            .await?;
+            if let Some(id) = id {
+                change.record(&target(grant, id).with("provider_job_id", job.id.as_str())).await?;
+            }
+        }
+        change.commit_recorded().await
+    }
+
+    /// Books what a job used, once: whoever learns it first. Answers whether this was it.
+    pub async fn settle_job(&self, token: QpuTokenId, job: &JobReference, used: i64) -> Result<bool> {
+        let ended = sqlx::query_scalar!(
+            r#"SELECT end_job(id, $4, $5) AS "ended!" FROM jobs
+                WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3 AND state = 'open'"#,
+            token.uuid(),
+            job.kind.as_str(),
+            job.id,
+            used,
+            self.now(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(ended == Some(true))
+    }
+
+    /// Ends a job of which nothing came: books nothing, and says so in the audit log.
+    pub async fn expire_job(&self, job: &DueJob, reason: &str) -> Result<()> {
+        let now = self.now();
+        let mut transaction = self.begin().await?;
+        let ended = sqlx::query_scalar!(r#"SELECT end_job($1, NULL, $2) AS "ended!""#, job.id.uuid(), now)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if ended {
+            let event = Event { actor: Actor::Anonymous, action: "jobs:expire", origin: Origin::default(), at: now };
+            let organization = match job.binding.owner {
+                TokenOwner::Organization(id) => Some(id),
+                TokenOwner::User(_) => None,
+            };
+            let target = Target::new(organization, "job", job.id.uuid()).with("reason", reason);
+            event.write(&mut transaction, &target, Outcome::Success).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Takes up to `limit` jobs that are to be asked about, and puts them off: each is asked about less and less often,
+    /// after `delay` first and hourly in the end. Other replicas take others.
+    pub async fn due_jobs(&self, limit: i64, delay: TimeDelta) -> Result<Vec<DueJob>> {
+        let now = self.now();
+        let rows = sqlx::query!(
+            r#"WITH due AS (
+                   SELECT id FROM jobs WHERE check_at <= $1 ORDER BY check_at LIMIT $2 FOR UPDATE SKIP LOCKED
+               ), taken AS (
+                   UPDATE jobs j
+                      SET checks = checks + 1,
+                          check_at = $1 + least(interval '1 hour', make_interval(secs => $3 * power(2, least(checks, 20))))
+                     FROM due WHERE j.id = due.id
+                RETURNING j.*
+               )
+               SELECT j.id AS "id: JobId", j.state AS "state: JobState", j.kind AS "kind: JobKind", j.provider_job_id, j.place,
+                      j.created_at, t.id AS "token: QpuTokenId", t.provider,
+                      t.organization_id AS "organization_id: OrganizationId", t.user_id AS "user_id: UserId",
+                      s.secret_version, s.format, s.kek_id, s.wrapped_data_key, s.field_names, s.ciphertexts
+                 FROM taken j
+                 JOIN qpu_tokens t ON t.id = j.qpu_token_id
+                CROSS JOIN LATERAL (
+                     SELECT * FROM qpu_token_secrets c
+                      WHERE c.qpu_token_id = t.id AND c.secret_version IN (t.secret_version, j.secret_version)
+                      ORDER BY c.secret_version = j.secret_version DESC LIMIT 1
+                ) s"#,
+            now,
+            limit,
+            delay.as_seconds_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let jobs = rows.into_iter().map(|row| {
+            let owner = match (row.organization_id, row.user_id) {
+                (Some(organization), _) => TokenOwner::Organization(organization),
+                (None, Some(user)) => TokenOwner::User(user),
+                (None, None) => return Err(VaultError::DoesNotOpen.into()),
+            };
+            let provider = row.provider.parse().map_err(|_| VaultError::DoesNotOpen)?;
+            let fields = row.field_names.into_iter().zip(row.ciphertexts);
+            Ok(DueJob {
+                id: row.id,
+                state: row.state,
+                reference: row.provider_job_id.map(|id| JobReference { kind: row.kind, id }),
+                place: row.place,
+                is_hopeless: now - row.created_at > GIVEN_UP_AFTER,
+                binding: Binding { owner, token: row.token, secret_version: row.secret_version, provider },
+                sealed: SealedCredential {
+                    format: row.format,
+                    key: WrappedKey { kek_id: row.kek_id, wrapped_data_key: row.wrapped_data_key },
+                    fields: fields.map(|(name, ciphertext)| SealedField { name, ciphertext }).collect(),
+                },
+            })
+        });
+        jobs.collect()
+    }
+
+    /// Writes down what a token was used for since the last time, as one event, and that it was used.
+    pub async fn note_uses(&self, grant: &Grant<Use>, counts: Value, refused: bool) -> Result<()> {
+        let mut change = self.change(grant).await?;
+        let now = change.now;
+        sqlx::query!("UPDATE qpu_tokens SET last_used_at = $2 WHERE id = $1", grant.token().uuid(), now)
+            .execute(&mut *change)
+            .await?;
+        if let Some(key) = grant.authenticator().map(crate::authorization::Authenticator::id) {
+            sqlx::query!("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", key, now).execute(&mut *change).await?;
+        }
+        let target = Target::new(grant.audited_in(), "qpu-token", grant.token().uuid()).with("requests", counts);
+        if refused { change.commit_refusal(target).await } else { change.commit(target).await }
+    }
+}
+
+async fn end(change: &mut Change, job: JobId, used: Option<i64>, now: Timestamp) -> Result<()> {
+    sqlx::query_scalar!("SELECT end_job($1, $2, $3)", job.uuid(), used, now).fetch_one(&mut **change).await?;
+    Ok(())
+}
+
+fn target<A: Action<Place = OfToken>>(grant: &Grant<A>, job: JobId) -> Target {
+    Target::new(grant.audited_in(), "job", job.uuid()).with("qpu_token", grant.token().to_string())
+}
