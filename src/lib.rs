@@ -7,6 +7,8 @@ pub mod http;
 pub mod server;
 pub mod worker;
 
+pub mod broker;
+
 pub mod repository;
 
 pub mod authorization;

@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["http", "server", "worker"],
+    &["broker"],
     &["repository"],
     &["authorization"],
     &["authentication", "vault"],
@@ -28,28 +29,41 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("aes_gcm", &["src/vault"]),
     ("figment", &["src/cli"]),
     ("clap", &["src/cli", "src/main.rs"]),
+    // What goes out goes through the broker.
+    ("hyper_rustls", &["src/broker/upstream.rs"]),
+    ("hyper_util::client", &["src/broker/upstream.rs"]),
 ];
 
 /// Words that stay where they belong: what hands out rights, and what goes past a law.
 const CONFINED_WORDS: &[(&str, &[&str])] = &[
-    // Opens credentials: the broker's last phase and the redemption of leases, which come later.
-    ("for_use_of_a_token", &["src/vault"]),
+    // Opens credentials: the broker, when a request is otherwise ready to go.
+    ("for_use_of_a_token", &["src/vault", "src/broker/inject.rs"]),
     // The command line's grants, all of them.
     ("Grant::command_line", &["src/cli/bootstrap.rs", "src/cli/dev/first_admin.rs"]),
     // Proofs of those who are not signed in.
     ("::after_password", &["src/http/login.rs"]),
     ("::holder(", &["src/http/v1/sessions.rs", "src/http/v1/invitations.rs"]),
     // The facts that decisions rest on come from the database.
-    ("Standing {", &["src/repository/standing.rs", "src/authorization"]),
+    ("Standing {", &["src/repository/standing.rs", "src/repository/admissions.rs", "src/authorization"]),
+    ("Reach {", &["src/repository/admissions.rs", "src/authorization"]),
     // Routes are made by `route!`, which asks for the gate.
     ("utoipa_axum::routes!", &["src/http/routing.rs"]),
     ("GatedRoute::new", &["src/http/routing.rs"]),
     // Pages that show nothing but what is in this repository, and the metrics' own listener.
     ("axum::routing::get", &["src/http/docs.rs", "src/http/health.rs"]),
     ("axum::routing::{", &["src/http/routing.rs"]),
+    ("axum::routing::any", &["src/http/qpu.rs"]),
     ("axum::routing::post", &[]),
     // Whoever commits writes an audit event.
-    (".commit().await", &["src/repository/change.rs", "src/repository/jobs.rs", "src/repository/logins.rs", "src/repository/signing_keys.rs"]),
+    (
+        ".commit().await",
+        &[
+            "src/repository/change.rs",
+            "src/repository/jobs.rs",
+            "src/repository/logins.rs",
+            "src/repository/signing_keys.rs",
+        ],
+    ),
     ("allow(", &[]),
 ];
 

@@ -14,8 +14,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::domain::{CredentialForm, FieldName, Provider, Providers};
-use crate::http::{LoginLimits, Settings};
+use crate::domain::QpuTokenId;
+use crate::http::{LoginLimits, Mount, Settings};
+
+mod provider;
+
+pub use provider::ProviderConfiguration;
 
 const PREFIX: &str = "LUNA_ORGANIZATIONS_";
 
@@ -37,6 +41,7 @@ const KEYS: &[&str] = &[
     "session_days",
     "invitation_hours",
     "login",
+    "broker",
     "providers",
 ];
 
@@ -83,7 +88,9 @@ pub struct Configuration {
     pub invitation_hours: i64,
     /// Limits on failed log-ins.
     pub login: LoginConfiguration,
-    /// Further hardware providers, by name.
+    /// Use of the tokens at their providers.
+    pub broker: BrokerConfiguration,
+    /// Hardware providers, by name.
     pub providers: BTreeMap<String, ProviderConfiguration>,
 }
 
@@ -111,27 +118,37 @@ pub struct LoginConfiguration {
     pub failures_per_account: i32,
 }
 
-/// A hardware provider that is not built in.
+/// Use of the tokens at their providers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ProviderConfiguration {
-    /// What people call it; its name by default.
+pub struct BrokerConfiguration {
+    /// After how long a new job is first asked about, in seconds: 1–3600. Later ones come less and less often.
+    pub settle_after_seconds: i64,
+    /// Tokens that are also at the root of an address of their own.
+    pub mounts: Vec<MountConfiguration>,
+}
+
+/// A token at the root of an address of its own, for clients that drop the path of theirs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountConfiguration {
+    /// The token.
+    pub token: uuid::Uuid,
+    /// A listener of its own.
     #[serde(default)]
-    pub title: Option<String>,
-    /// Native unit of usage and quotas.
-    #[serde(default = "jobs")]
-    pub unit: String,
-    /// Accepted sets of credential fields; one field `token` by default.
-    #[serde(default = "single_token")]
-    pub credentials: Vec<CredentialForm>,
+    pub listen: Option<SocketAddr>,
+    /// Where clients reach it; with a host name of its own, requests for that name find it on the API's listener too.
+    #[serde(default)]
+    pub public_url: Option<String>,
 }
 
-fn jobs() -> String {
-    "jobs".to_owned()
-}
-
-fn single_token() -> Vec<CredentialForm> {
-    vec![CredentialForm { required: vec!["token".to_owned()], optional: Vec::new() }]
+impl MountConfiguration {
+    /// As requests need to know it.
+    pub fn mount(&self) -> Mount {
+        let listener = self.listen.map(|address| format!("http://{address}"));
+        let address = self.public_url.clone().or(listener).unwrap_or_default();
+        Mount { token: QpuTokenId::from(self.token), address: address.trim_end_matches('/').to_owned() }
+    }
 }
 
 impl Default for Configuration {
@@ -158,6 +175,7 @@ impl Default for Configuration {
                 failures_per_address: 100,
                 failures_per_account: 100,
             },
+            broker: BrokerConfiguration { settle_after_seconds: 30, mounts: Vec::new() },
             providers: BTreeMap::new(),
         }
     }
@@ -223,6 +241,19 @@ impl Configuration {
             ("login.failures_per_address", login.failures_per_address >= 1, "a number of 1 or more"),
             ("login.failures_per_account", login.failures_per_account >= 1, "a number of 1 or more"),
             (
+                "broker.settle_after_seconds",
+                (1..=3600).contains(&self.broker.settle_after_seconds),
+                "a number from 1 to 3600",
+            ),
+            (
+                "broker.mounts",
+                self.broker.mounts.iter().all(|mount| {
+                    (mount.listen.is_some() || mount.public_url.is_some())
+                        && mount.public_url.as_deref().is_none_or(is_base_url)
+                }),
+                "a list of tokens with a listener or an http or https URL each",
+            ),
+            (
                 "public_url",
                 self.public_url.as_deref().is_none_or(is_base_url),
                 "an http or https URL such as https://organizations.example.org",
@@ -230,7 +261,7 @@ impl Configuration {
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((key, _, expected)) => Err(self.wrong(key, expected)),
-            None => Ok(()),
+            None => self.reachable().map(drop),
         }
     }
 
@@ -256,6 +287,7 @@ impl Configuration {
         Ok(Settings {
             public_url: public_url.trim_end_matches('/').to_owned(),
             providers: self.providers()?,
+            mounts: self.broker.mounts.iter().map(MountConfiguration::mount).collect(),
             trusted_proxies: self.trusted_proxies.clone(),
             body_limit: self.body_limit_bytes,
             request_timeout: Duration::from_secs(self.request_timeout_seconds),
@@ -268,27 +300,6 @@ impl Configuration {
                 per_account: login.failures_per_account,
             },
         })
-    }
-
-    fn providers(&self) -> Result<Providers, ConfigurationError> {
-        let mut providers = Providers::default();
-        for (key, provider) in &self.providers {
-            let at = format!("providers.{key}");
-            let name = key.parse().map_err(|error| self.wrong(&at, &format!("named differently: a name {error}")))?;
-            let fields = || provider.credentials.iter().flat_map(|form| form.required.iter().chain(&form.optional));
-            if provider.credentials.iter().any(|form| form.required.is_empty()) || fields().next().is_none() {
-                return Err(self.wrong(&format!("{at}.credentials"), "forms with at least one required field each"));
-            }
-            if let Some(wrong) = fields().find(|field| field.parse::<FieldName>().is_err()) {
-                return Err(
-                    self.wrong(&format!("{at}.credentials"), &format!("field names such as api_key, not {wrong:?}"))
-                );
-            }
-            let title = provider.title.clone().unwrap_or_else(|| key.clone());
-            let (unit, credentials) = (provider.unit.clone(), provider.credentials.clone());
-            providers = providers.with(Provider { name, title, unit, credentials });
-        }
-        Ok(providers)
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::Failure;
 use super::configuration::{Configuration, DATABASE_URL_EXAMPLE};
 use crate::authentication::{AccessTokens, PasswordHasher};
+use crate::broker::{self, Broker};
 use crate::domain::Clock;
 use crate::http::{self, AppState};
 use crate::repository::{self, Repository};
@@ -71,6 +73,7 @@ pub struct Service {
     server: Server,
     workers: [JoinHandle<()>; 2],
     repository: Repository,
+    broker: broker::Shared,
     /// Where the API listens.
     pub address: SocketAddr,
     /// Where `/metrics` listens.
@@ -99,18 +102,26 @@ impl Service {
         let (metrics_listener, metrics_address) = listen(configuration.metrics_listen).await?;
         let state = state(configuration, repository.clone(), address).await?;
         let mut server = Server::new();
+        for mount in &configuration.broker.mounts {
+            if let Some(listen_at) = mount.listen {
+                server.serve(listen(listen_at).await?.0, http::mounted(state.clone(), mount.mount()));
+            }
+        }
+        let broker = Arc::clone(&state.broker);
         server.serve(listener, http::router(state));
         let metrics = recorder()?;
         server.serve(metrics_listener, http::metrics_router(metrics.clone()));
         tracing::info!(%address, metrics = %metrics_address, "serving");
-        let workers = [tokio::spawn(worker::run(repository.clone())), tokio::spawn(upkeep(metrics))];
-        Ok(Self { server, workers, repository, address, metrics_address })
+        let workers =
+            [tokio::spawn(worker::run(repository.clone(), Arc::clone(&broker))), tokio::spawn(upkeep(metrics))];
+        Ok(Self { server, workers, repository, broker, address, metrics_address })
     }
 
     /// Lets running requests end and closes everything.
     pub async fn stop(self) {
         self.server.stop().await;
         self.workers.iter().for_each(JoinHandle::abort);
+        self.broker.flush().await;
         self.repository.close().await;
     }
 }
@@ -127,8 +138,11 @@ pub async fn state(
     let retired: Vec<_> = retired.iter().map(|key| key.verifying_key().clone()).collect();
     let lifetime = configuration.access_token_seconds;
     let access_tokens = AccessTokens::new(&settings.public_url, AUDIENCE, lifetime, active, &retired)?;
+    let settle_after = TimeDelta::seconds(configuration.broker.settle_after_seconds);
+    let broker = Arc::new(Broker::new(repository.clone(), configuration.reachable()?, settle_after));
     Ok(AppState {
         repository,
+        broker,
         access_tokens: Arc::new(access_tokens),
         passwords: Arc::new(PasswordHasher::new()?),
         settings: Arc::new(settings),

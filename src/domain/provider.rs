@@ -31,27 +31,39 @@ pub struct Provider {
     pub unit: String,
     /// Accepted sets of credential fields; any one of them will do.
     pub credentials: Vec<CredentialForm>,
+    /// What is reserved for a job of unknown size, in the native unit.
+    pub estimate: i64,
+}
+
+impl Provider {
+    /// A provider of which nothing is known yet: usage is counted in jobs, and the credential is one `token`.
+    #[must_use]
+    pub fn new(name: ProviderName) -> Self {
+        let credentials = vec![CredentialForm { required: vec!["token".to_owned()], optional: Vec::new() }];
+        Self { title: name.to_string(), name, unit: "jobs".to_owned(), credentials, estimate: 1 }
+    }
 }
 
 /// All providers of this installation: the built-in ones and those that the operator has configured.
 #[derive(Clone, Debug)]
 pub struct Providers(BTreeMap<ProviderName, Provider>);
 
-/// Title, unit and credential forms (required, optional) of the providers that are always there.
+/// Title, unit, estimate and credential forms (required, optional) of the providers that are always there.
 /// The forms are what the Luna SDKs send; `aws` takes a single `token` too, because their wire has no other field.
 type BuiltIn =
-    (&'static str, &'static str, &'static str, &'static [(&'static [&'static str], &'static [&'static str])]);
+    (&'static str, &'static str, &'static str, i64, &'static [(&'static [&'static str], &'static [&'static str])]);
 
 const BUILT_IN: &[BuiltIn] = &[
-    ("dwave", "D-Wave", "nanoseconds of QPU access time", &[(&["token"], &[])]),
-    ("ibm", "IBM Quantum", "seconds of QPU time", &[(&["token"], &[])]),
-    ("ionq", "IonQ", "milliseconds of execution", &[(&["token"], &[])]),
-    ("qctrl", "Q-CTRL", "jobs", &[(&["token"], &[])]),
-    ("fujitsu", "Fujitsu Digital Annealer", "milliseconds of solve time", &[(&["token"], &[])]),
+    ("dwave", "D-Wave", "nanoseconds of QPU access time", 50_000_000, &[(&["token"], &[])]),
+    ("ibm", "IBM Quantum", "seconds of QPU time", 60, &[(&["token"], &[])]),
+    ("ionq", "IonQ", "milliseconds of execution", 10_000, &[(&["token"], &[])]),
+    ("qctrl", "Q-CTRL", "jobs", 1, &[(&["token"], &[])]),
+    ("fujitsu", "Fujitsu Digital Annealer", "milliseconds of solve time", 10_000, &[(&["token"], &[])]),
     (
         "aws",
         "Amazon Braket",
         "shots",
+        1000,
         &[(&["access_key_id", "secret_access_key"], &["session_token"]), (&["token"], &[])],
     ),
 ];
@@ -59,14 +71,14 @@ const BUILT_IN: &[BuiltIn] = &[
 impl Default for Providers {
     fn default() -> Self {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let built_in = BUILT_IN.iter().filter_map(|(name, title, unit, forms)| {
+        let built_in = BUILT_IN.iter().filter_map(|(name, title, unit, estimate, forms)| {
             let name: ProviderName = name.parse().ok()?;
             let credentials = forms
                 .iter()
                 .map(|(required, optional)| CredentialForm { required: owned(required), optional: owned(optional) })
                 .collect();
             let (title, unit) = ((*title).to_owned(), (*unit).to_owned());
-            Some((name.clone(), Provider { name, title, unit, credentials }))
+            Some((name.clone(), Provider { name, title, unit, credentials, estimate: *estimate }))
         });
         Self(built_in.collect())
     }
@@ -78,6 +90,12 @@ impl Providers {
     pub fn with(mut self, provider: Provider) -> Self {
         self.0.insert(provider.name.clone(), provider);
         self
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn get(&self, name: &ProviderName) -> Option<&Provider> {
+        self.0.get(name)
     }
 
     /// All of them, by name.

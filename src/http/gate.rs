@@ -38,7 +38,7 @@ use super::origin;
 use super::problem::{Problem, Result};
 use super::state::AppState;
 use crate::authentication::Presented;
-use crate::authorization::action::organizations;
+use crate::authorization::action::{jobs, organizations};
 use crate::authorization::{Action, Grant, InOrganization, decide};
 use crate::domain::{OrganizationId, Refusal, UserReference};
 use crate::repository::Asked;
@@ -62,6 +62,23 @@ impl Gate for Public {
 }
 
 impl FromRequestParts<AppState> for Public {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+/// The door of the broker, which admits by itself: the key is where a provider's client puts its token, and the grant comes
+/// with the sealed credential from one statement (`broker/admit.rs`).
+#[derive(Debug, Clone, Copy)]
+pub struct Admitting;
+
+impl Gate for Admitting {
+    const PERMISSION: Option<&'static str> = Some(jobs::Use::PERMISSION);
+}
+
+impl FromRequestParts<AppState> for Admitting {
     type Rejection = Infallible;
 
     async fn from_request_parts(_: &mut Parts, _: &AppState) -> Result<Self, Infallible> {

@@ -16,7 +16,8 @@ use tracing::{Span, field};
 use super::problem::Problem;
 use super::routing::Api;
 use super::state::AppState;
-use super::{docs, document, luna_sdk, operations, origin, receive};
+use super::state::Mount;
+use super::{docs, document, luna_sdk, operations, origin, qpu, receive};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,7 +25,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub fn router(state: AppState) -> Router {
     let api = luna_sdk::routes(operations::all(Api::new(document::base(), state.clone())));
     let (router, _) = api.into_parts();
-    router
+    let router = router
         .merge(docs::router())
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "route_not_found", "there is nothing at this address"))
         .method_not_allowed_fallback(async || {
@@ -32,9 +33,23 @@ pub fn router(state: AppState) -> Router {
         })
         .layer(from_fn_with_state(state.clone(), receive::whole))
         .layer(from_fn_with_state(state.clone(), bound_time))
+        .layer(from_fn(luna_sdk::translate))
+        // Streams both ways, for as long as they take.
+        .merge(qpu::router())
+        .layer(from_fn_with_state(state.clone(), qpu::by_host));
+    around(router, state)
+}
+
+/// One token at the root of a listener of its own.
+pub fn mounted(state: AppState, mount: Mount) -> Router {
+    around(qpu::mounted(mount), state)
+}
+
+/// What everything has around it.
+fn around(router: Router<AppState>, state: AppState) -> Router {
+    router
         .layer(from_fn_with_state(state.clone(), origin::find))
         .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn(luna_sdk::translate))
         .layer(from_fn(measure))
         .layer(from_fn(protect))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_response(on_response).on_failure(()))

@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 
 use crate::authentication::{AccessTokens, PasswordHasher};
-use crate::domain::Providers;
+use crate::broker;
+use crate::domain::{Providers, QpuTokenId};
 use crate::repository::Repository;
 
 /// Shared by all requests; cheap to clone.
@@ -18,6 +19,8 @@ pub struct AppState {
     pub access_tokens: Arc<AccessTokens>,
     /// Hashes passwords, a bounded number at a time.
     pub passwords: Arc<PasswordHasher>,
+    /// The way to the hardware.
+    pub broker: broker::Shared,
     /// What the operator has decided.
     pub settings: Arc<Settings>,
 }
@@ -29,6 +32,8 @@ pub struct Settings {
     pub public_url: String,
     /// The hardware providers.
     pub providers: Providers,
+    /// Tokens at the root of an address of their own.
+    pub mounts: Vec<Mount>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Largest request body, in bytes.
@@ -41,6 +46,23 @@ pub struct Settings {
     pub invitation_lifetime: TimeDelta,
     /// Limits on failed log-ins.
     pub login_limits: LoginLimits,
+}
+
+/// A token at the root of an address of its own.
+#[derive(Debug, Clone)]
+pub struct Mount {
+    /// The token.
+    pub token: QpuTokenId,
+    /// The address as clients see it, without a slash at the end.
+    pub address: String,
+}
+
+impl Mount {
+    /// Whether a request for this host is meant for it.
+    #[must_use]
+    pub fn has_host(&self, host: &str) -> bool {
+        self.address.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
+    }
 }
 
 /// How many failed log-ins there may be in one window.

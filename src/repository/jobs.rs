@@ -46,12 +46,20 @@ pub struct DueJob {
     pub reference: Option<JobReference>,
     /// What the provider's adapter needs to find it.
     pub place: String,
-    /// Whether it has been asked about for so long that it is given up.
-    pub is_hopeless: bool,
+    /// For how long it has been on its way.
+    pub age: TimeDelta,
     /// What the credential is bound to, in the version that submitted the job.
     pub binding: Binding,
     /// The credential.
     pub sealed: SealedCredential,
+}
+
+impl DueJob {
+    /// Whether it has been asked about for so long that it is given up.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        self.age > GIVEN_UP_AFTER
+    }
 }
 
 impl Repository {
@@ -259,7 +267,7 @@ impl Repository {
                 state: row.state,
                 reference: row.provider_job_id.map(|id| JobReference { kind: row.kind, id }),
                 place: row.place,
-                is_hopeless: now - row.created_at > GIVEN_UP_AFTER,
+                age: now - row.created_at,
                 binding: Binding { owner, token: row.token, secret_version: row.secret_version, provider },
                 sealed: SealedCredential {
                     format: row.format,

@@ -107,6 +107,12 @@ impl Repository {
         &self.clock
     }
 
+    /// Where credentials are sealed and opened.
+    #[must_use]
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

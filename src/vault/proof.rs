@@ -12,7 +12,6 @@ pub struct OpeningProof {
 impl OpeningProof {
     /// For `src/broker/` and the lease redemption only; see the type.
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "the broker and the leases, its only callers, come later"))]
     pub(crate) const fn for_use_of_a_token() -> Self {
         Self { _private: () }
     }

@@ -1,0 +1,73 @@
+//! Phase 1: whose key is it, and may it do this with this token? One statement, with every request.
+
+use std::collections::HashSet;
+
+use super::adapter::{Adapter, Caller};
+use super::denial::Denial;
+use super::head::Head;
+use super::rule::{Effect, Operation};
+use super::{Broker, Door};
+use crate::authorization::Grant;
+use crate::authorization::action::jobs::{Submit, Use};
+use crate::repository::Admission;
+use crate::vault::{Binding, SealedCredential};
+
+/// A request that may be done.
+pub(super) enum Admitted {
+    /// By somebody with a key.
+    Member(Box<Member>),
+    /// By anybody; it gets no credential.
+    Anonymous(Operation),
+}
+
+/// Somebody who may do it, and what it needs.
+pub(super) struct Member {
+    pub(super) grant: Grant<Use>,
+    /// There if something is to be submitted.
+    pub(super) submit: Option<Grant<Submit>>,
+    pub(super) caller: Caller,
+    pub(super) operation: Operation,
+    pub(super) binding: Binding,
+    pub(super) sealed: SealedCredential,
+}
+
+impl Broker {
+    pub(super) async fn admit(
+        &self,
+        adapter: &dyn Adapter,
+        door: &Door<'_>,
+        head: &Head<'_>,
+    ) -> Result<Admitted, Denial> {
+        let operation = adapter.operation(head);
+        let key = match (adapter.key(head), operation) {
+            (None, Some(operation)) if operation.rule.anonymous => return Ok(Admitted::Anonymous(operation)),
+            (None, _) => return Err(Denial::no_key()),
+            (Some(key), operation) => (key?, operation),
+        };
+        let (key, operation) = key;
+        let none = HashSet::new();
+        let jobs = operation.as_ref().map_or(&none, |operation| &operation.jobs);
+        let admission = self.repository.admit(&key, door.token, jobs, &door.origin).await?;
+        let Admission { grant, binding, sealed, place, .. } = admission;
+        let Some(mut operation) = operation else {
+            self.tally.count(grant, "not_allowed".into(), true);
+            return Err(Denial::not_allowed());
+        };
+        operation.address.clone_from(&door.address);
+        if operation.place.is_empty() {
+            operation.place = place.unwrap_or_default();
+        }
+        let submit = match operation.rule.effect {
+            Effect::Submit(_) => Some(grant.with_job::<Submit>()?),
+            Effect::Read | Effect::Cancel | Effect::Here => None,
+        };
+        let caller = Caller {
+            user: grant.caller().ok_or_else(Denial::internal)?,
+            token: door.token,
+            key,
+            address: door.address.clone(),
+            now: self.repository.clock().now(),
+        };
+        Ok(Admitted::Member(Box::new(Member { grant, submit, caller, operation, binding, sealed })))
+    }
+}

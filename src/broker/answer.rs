@@ -1,0 +1,233 @@
+//! Phase 6: what the client gets to see. Headers by allow-list, addresses that keep the client here, lists with the caller's own
+//! part, and no trace of the credential.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::adapter::Adapter;
+use super::body::{Body, Moved, Timed, Unreadable, Watched, full, read};
+use super::clean::{CleanBody, Needles, Rewrites, clean};
+use super::denial::Denial;
+use super::exchange;
+use super::forward::boxed;
+use super::inject::refused_by_provider;
+use super::prepare::Reservation;
+use super::rule::{Effect, List, Operation, Passage};
+use super::{Broker, Door, LARGE, LONGEST_READ};
+use crate::authorization::Grant;
+use crate::authorization::action::jobs::Use;
+use crate::domain::JobReference;
+
+/// Headers that go on from every provider.
+const RETURNED: [HeaderName; 11] = [
+    header::ACCEPT_RANGES,
+    header::CACHE_CONTROL,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+    header::LOCATION,
+    header::RETRY_AFTER,
+];
+
+/// Answers up to this length, in bytes, are passed on in one piece.
+const SHORT: u64 = 64 * 1024;
+
+/// Longest copy of a watched answer, in bytes. What a longer one tells of usage, the worker asks for.
+const LONGEST_COPY: usize = 16 * 1024 * 1024;
+
+/// What was asked, for whoever reads the answer.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) adapter: &'a Arc<dyn Adapter>,
+    pub(super) operation: &'a Arc<Operation>,
+    pub(super) door: &'a Door<'a>,
+    pub(super) grant: &'a Grant<Use>,
+    pub(super) of: exchange::Of,
+}
+
+impl Broker {
+    /// Passes an answer on.
+    pub(super) async fn answer(
+        &self,
+        asked: &Asked<'_>,
+        answer: Response<Incoming>,
+        needles: Arc<Needles>,
+        reservation: Option<&Reservation>,
+    ) -> Result<Response<Body>, Denial> {
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.exchanges.forget(asked.of);
+            return Err(refused_by_provider());
+        }
+        let announced = answer.body().size_hint().exact();
+        let plain = !answer.headers().contains_key(header::CONTENT_ENCODING);
+        let short = plain && announced.is_some_and(|length| length <= SHORT);
+        let (mut parts, body) = self.cleaned(&**asked.adapter, asked.door, answer, needles)?;
+        let operation = asked.operation;
+        if operation.rule.effect == Effect::Cancel && parts.status.is_success() {
+            self.cancelled(asked).await?;
+        }
+        let body = match operation.rule.answer {
+            Passage::Whole => {
+                let large = announced.is_none_or(|length| length > LARGE);
+                let (bytes, changed) = self.whole(asked, parts.status, body, large, reservation).await?;
+                if changed {
+                    parts.headers.remove(header::ETAG);
+                }
+                full(bytes)
+            }
+            passage if short => {
+                let bytes = read(body, LONGEST_READ).await.map_err(not_understood)?;
+                if passage == Passage::Watch {
+                    self.watched(asked, parts.status, &bytes).await;
+                }
+                full(bytes)
+            }
+            Passage::Stream => body,
+            Passage::Watch => self.watching(asked, parts.status, body),
+        };
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// The head as the client may see it, and the body without codings and without the credential.
+    pub(super) fn cleaned(
+        &self,
+        adapter: &dyn Adapter,
+        door: &Door<'_>,
+        answer: Response<Incoming>,
+        needles: Arc<Needles>,
+    ) -> Result<(Parts, Body), Denial> {
+        let rewrites = Arc::new(rewrites(adapter, &door.address));
+        let (mut parts, body) = answer.into_parts();
+        let coding = codings(&parts.headers);
+        let headers = std::mem::take(&mut parts.headers);
+        let particular = adapter.returns().iter().map(|name| HeaderName::from_static(name));
+        for name in RETURNED.into_iter().chain(particular) {
+            for value in headers.get_all(&name) {
+                if let Some(value) = clean_header(&name, value, &needles, &rewrites) {
+                    parts.headers.append(name.clone(), value);
+                }
+            }
+        }
+        parts.extensions.clear();
+        parts.version = http::Version::HTTP_11;
+        if leads_away(&parts, &door.address) {
+            let message = "the provider's answer leads to another address, which is not followed";
+            return Err(Denial::new(StatusCode::BAD_GATEWAY, "provider_redirected", message));
+        }
+        let body = CleanBody::new(boxed(body), &coding, needles, rewrites)
+            .map_err(|_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", UNDERSTOOD))?;
+        Ok((parts, Timed::new(body, Moved::new()).boxed_unsync()))
+    }
+
+    /// Reads an answer as a whole, learns from it and shows the caller's part.
+    async fn whole(
+        &self,
+        asked: &Asked<'_>,
+        status: StatusCode,
+        body: Body,
+        large: bool,
+        reservation: Option<&Reservation>,
+    ) -> Result<(Bytes, bool), Denial> {
+        let _permit = if large { self.large.acquire().await.ok() } else { None };
+        let bytes = read(body, LONGEST_READ).await.map_err(not_understood)?;
+        let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
+            if asked.operation.rule.list.is_some() && status.is_success() {
+                return Err(not_understood(Unreadable::Broken));
+            }
+            self.learned(asked, reservation, super::Learned::default()).await?;
+            return Ok((bytes, false));
+        };
+        let learned = asked.adapter.learn(asked.operation, status, &mut value);
+        let mut changed = learned.changed;
+        self.learned(asked, reservation, learned).await?;
+        if let Some(list) = asked.operation.rule.list.as_ref().filter(|_| status.is_success()) {
+            self.keep_visible(asked.grant, list, &mut value).await?;
+            changed = true;
+        }
+        Ok(if changed { (value.to_string().into(), true) } else { (bytes, false) })
+    }
+
+    /// Leaves of a list what the caller may see.
+    async fn keep_visible(&self, grant: &Grant<Use>, list: &List, value: &mut Value) -> Result<(), Denial> {
+        let not_understood = || not_understood(Unreadable::Broken);
+        let items = value.pointer_mut(&list.items).and_then(Value::as_array_mut).ok_or_else(not_understood)?;
+        let reference = |item: &Value| item.pointer(&list.id).and_then(Value::as_str).map(JobReference::job);
+        let listed: Vec<JobReference> = items.iter().filter_map(reference).collect();
+        let visible: HashSet<JobReference> = self.repository.visible_jobs(grant, &listed).await?;
+        items.retain(|item| reference(item).is_some_and(|job| visible.contains(&job)));
+        let left = items.len();
+        for count in list.counts {
+            if let Some(count) = value.pointer_mut(count) {
+                *count = left.into();
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes an answer on as it comes and reads a copy when it has ended.
+    fn watching(&self, asked: &Asked<'_>, status: StatusCode, body: Body) -> Body {
+        Watched::new(body, LONGEST_COPY, self.watcher(asked, status)).boxed_unsync()
+    }
+}
+
+const UNDERSTOOD: &str = "the provider's answer cannot be understood";
+
+fn not_understood(unreadable: Unreadable) -> Denial {
+    let message = match unreadable {
+        Unreadable::TooLong => "the provider's answer is too long",
+        Unreadable::Broken => "the provider broke off in the middle of its answer",
+    };
+    Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", message)
+}
+
+fn rewrites(adapter: &dyn Adapter, address: &str) -> Rewrites {
+    let pairs = adapter.addresses().into_iter().map(|(from, path)| (from, format!("{address}/{path}")));
+    let pairs: Vec<_> = pairs.collect();
+    Rewrites::new(pairs.iter().map(|(from, to)| (from.as_str(), to.as_str())))
+}
+
+/// All codings of a body, in the order in which they were applied.
+fn codings(headers: &HeaderMap) -> String {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
+    values.collect::<Vec<_>>().join(",")
+}
+
+fn clean_header(
+    name: &HeaderName,
+    value: &HeaderValue,
+    needles: &Arc<Needles>,
+    rewrites: &Arc<Rewrites>,
+) -> Option<HeaderValue> {
+    let cleaned = clean(needles, rewrites, value.as_bytes());
+    let value = match cleaned {
+        Some(bytes) => HeaderValue::from_bytes(&bytes).ok()?,
+        None => value.clone(),
+    };
+    // An answer for one member is none for others.
+    let shared = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("public"));
+    if *name == header::CACHE_CONTROL && shared(&value) {
+        return Some(HeaderValue::from_static("private, no-cache"));
+    }
+    Some(value)
+}
+
+/// Whether it points the client to another server. What points into the token's own address, or is relative to it, is fine.
+fn leads_away(parts: &Parts, address: &str) -> bool {
+    let Some(location) = parts.headers.get(header::LOCATION) else { return false };
+    let Ok(location) = location.to_str() else { return true };
+    let here = location.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    let relative = !location.starts_with('/') && !location.contains(':') && !location.contains('\\');
+    !here && !relative
+}

@@ -1,0 +1,194 @@
+//! Bodies on their way: bounded in time, and in memory where they are read as a whole.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Why a body ended early.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body of either direction.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// Both directions: how long nothing may come.
+pub const IDLE: Duration = Duration::from_secs(60);
+
+/// Bytes that are there already.
+#[must_use]
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    http_body_util::Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Why a body could not be read as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Longer than the limit.
+    TooLong,
+    /// It ended early, or stood still.
+    Broken,
+}
+
+/// Reads a body as a whole, up to a limit in bytes.
+pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Unreadable> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Unreadable::TooLong);
+    }
+    let mut bytes = BytesMut::with_capacity(announced.min(1024 * 1024));
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unreadable::Broken)?.into_data() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(Unreadable::TooLong);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// The body stood still for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing came for {IDLE:?}")]
+pub struct StoodStill;
+
+/// Ends a body in which nothing moves.
+pub struct Timed<B> {
+    body: B,
+    alarm: Pin<Box<Sleep>>,
+    moved: Moved,
+}
+
+/// When a body last moved, for who waits for an answer to it.
+#[derive(Clone)]
+pub struct Moved {
+    began: Instant,
+    milliseconds: Arc<AtomicU64>,
+}
+
+impl Moved {
+    /// Now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { began: Instant::now(), milliseconds: Arc::default() }
+    }
+
+    fn note(&self) {
+        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.milliseconds.store(passed, Ordering::Relaxed);
+    }
+
+    /// The last time.
+    #[must_use]
+    pub fn last(&self) -> Instant {
+        self.began + Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for Moved {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> Timed<B> {
+    /// Counts from now.
+    #[must_use]
+    pub fn new(body: B, moved: Moved) -> Self {
+        Self { body, alarm: Box::pin(sleep(IDLE)), moved }
+    }
+}
+
+impl<B> HttpBody for Timed<B>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            let next = Instant::now() + IDLE;
+            self.alarm.as_mut().reset(next);
+            self.moved.note();
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(self.alarm.as_mut().poll(context));
+        Poll::Ready(Some(Err(Box::new(StoodStill))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What is done with the copy that a [`Watched`] body has kept.
+pub type Watcher = Box<dyn FnOnce(Bytes) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// Passes a body on and keeps a copy up to a limit. When the body has ended well and the copy is whole, the copy is handed over,
+/// and the end is passed on when that is done.
+pub struct Watched<B> {
+    body: B,
+    copy: BytesMut,
+    limit: usize,
+    watcher: Option<Watcher>,
+    ending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl<B> Watched<B> {
+    /// Keeps up to `limit` bytes.
+    #[must_use]
+    pub fn new(body: B, limit: usize, watcher: Watcher) -> Self {
+        Self { body, copy: BytesMut::new(), limit, watcher: Some(watcher), ending: None }
+    }
+}
+
+impl<B> HttpBody for Watched<B>
+where
+    B: HttpBody<Data = Bytes, Error = BoxError> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(ending) = &mut self.ending {
+            ready!(ending.as_mut().poll(context));
+            self.ending = None;
+            return Poll::Ready(None);
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(_)) = (frame.data_ref(), &self.watcher) {
+                    if self.copy.len() + data.len() <= self.limit {
+                        self.copy.extend_from_slice(data);
+                    } else {
+                        (self.copy, self.watcher) = (BytesMut::new(), None);
+                    }
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.watcher = None;
+                Poll::Ready(Some(Err(error)))
+            }
+            None => match self.watcher.take() {
+                Some(watcher) => {
+                    let copy = std::mem::take(&mut self.copy).freeze();
+                    self.ending = Some(watcher(copy));
+                    self.poll_frame(context)
+                }
+                None => Poll::Ready(None),
+            },
+        }
+    }
+}

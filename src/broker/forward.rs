@@ -1,0 +1,112 @@
+//! Phase 4: send the request and take what comes, whatever it is. From here on something may have been submitted.
+
+use std::sync::Arc;
+
+use http::{Method, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::adapter::Adapter;
+use super::admit::Member;
+use super::answer::Asked;
+use super::body::{Body, Moved, full};
+use super::clean::Needles;
+use super::denial::Denial;
+use super::head::Head;
+use super::inject::{Sent, build};
+use super::prepare::{Ready, Reservation};
+use super::rule::{Effect, Operation};
+use super::upstream::Failure;
+use super::{Broker, Door};
+
+impl From<Failure> for Denial {
+    fn from(failure: Failure) -> Self {
+        let (status, code) = match failure {
+            Failure::Address => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Failure::NotReached => (StatusCode::BAD_GATEWAY, "provider_unreachable"),
+            Failure::BrokenOff => (StatusCode::BAD_GATEWAY, "provider_broke_off"),
+            Failure::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "provider_timed_out"),
+        };
+        Self::new(status, code, failure.to_string())
+    }
+}
+
+impl Broker {
+    pub(super) async fn forward(
+        &self,
+        adapter: &Arc<dyn Adapter>,
+        ready: Ready,
+        door: &Door<'_>,
+        head: &Head<'_>,
+    ) -> Result<Response<Body>, Denial> {
+        let Ready { member, body, bytes, as_it_came, moved, reservation } = ready;
+        let Member { grant, operation, binding, sealed, .. } = member;
+        let operation = Arc::new(operation);
+        let outgoing = build(&**adapter, &operation, head, Sent { bytes, as_it_came });
+        let outcome = match self.inject(&**adapter, &operation, outgoing, &binding, &sealed).await {
+            Ok(injected) => match self.upstream.send(injected.outgoing, body, &moved).await {
+                Ok(answer) => {
+                    let of = (binding.token, binding.secret_version);
+                    let asked = Asked { adapter, operation: &operation, door, grant: &grant, of };
+                    self.answer(&asked, answer, injected.needles, reservation.as_ref()).await
+                }
+                Err(failure) => Err(failure.into()),
+            },
+            Err(denial) => Err(denial),
+        };
+        let outcome = match outcome {
+            Ok(answer) => Ok(answer),
+            Err(denial) => Err(self.give_up(&operation, head, reservation, denial).await),
+        };
+        self.tally.count(grant, operation.rule.name.clone(), outcome.is_err());
+        outcome
+    }
+
+    /// Releases what was reserved and says what is known.
+    async fn give_up(
+        &self,
+        operation: &Operation,
+        head: &Head<'_>,
+        reservation: Option<Reservation>,
+        denial: Denial,
+    ) -> Denial {
+        if let Some(Reservation { grant, ids, .. }) = reservation
+            && let Err(error) = self.repository.release_jobs(&grant, &ids, denial.code).await
+        {
+            // It expires by itself.
+            tracing::warn!(%error, "a reservation could not be released");
+        }
+        if matches!(operation.rule.effect, Effect::Submit(_)) && denial.leaves_doubt() {
+            let message = format!("{}; whether it took what was submitted is not known", denial.message);
+            return Denial { message, ..denial }.after_submission();
+        }
+        if *head.method == Method::GET || *head.method == Method::HEAD { denial } else { denial.after_submission() }
+    }
+
+    /// For the few things that need no key: the same way, without a credential and without anything to be counted for.
+    pub(super) async fn forward_anonymously(
+        &self,
+        adapter: &dyn Adapter,
+        operation: &Operation,
+        door: &Door<'_>,
+        head: &Head<'_>,
+    ) -> Result<Response<Body>, Denial> {
+        let outgoing = build(adapter, operation, head, Sent { bytes: None, as_it_came: false });
+        let answer: Response<Incoming> = self.upstream.send(outgoing, full(""), &Moved::new()).await?;
+        let nothing = Arc::new(Needles::new(std::iter::empty::<&str>()));
+        let (parts, body) = self.cleaned(adapter, door, answer, nothing)?;
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+impl Denial {
+    /// Whether the provider may have done something all the same.
+    fn leaves_doubt(&self) -> bool {
+        !matches!(self.code, "provider_unreachable" | "credential_unfit" | "invalid_request" | "credential_refused")
+    }
+}
+
+/// An answer's frames as the broker passes them on.
+pub(super) fn boxed(body: Incoming) -> Body {
+    body.map_err(Into::into).boxed_unsync()
+}

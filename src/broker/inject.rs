@@ -1,0 +1,144 @@
+//! Phase 3: the request to the provider, built from scratch. The credential is opened here, put in, and closed again; what
+//! stays of it are the needles that the answer is searched for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+
+use super::Broker;
+use super::adapter::{Adapter, Outgoing, Secrets};
+use super::body::{Moved, Timed, Unreadable, full, read};
+use super::clean::Needles;
+use super::denial::Denial;
+use super::exchange::{Exchanged, still_good};
+use super::head::Head;
+use super::rule::Operation;
+use crate::vault::{Binding, OpeningProof, SealedCredential};
+
+/// Headers that go on to every provider. All that says who the client is, where it comes from or what it would like the next hop to
+/// do stays here.
+const PASSED: [HeaderName; 9] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
+    header::USER_AGENT,
+];
+
+/// Longest answer to an exchange, in bytes.
+const LONGEST_EXCHANGE: usize = 64 * 1024;
+
+/// A request with its credential, and what must not come back.
+pub(super) struct Injected {
+    pub(super) outgoing: Outgoing,
+    pub(super) needles: Arc<Needles>,
+}
+
+/// The body of a request, as far as its head must tell of it.
+pub(super) struct Sent {
+    /// The body, if it was read.
+    pub(super) bytes: Option<Bytes>,
+    /// Whether it is the one that came, in its coding.
+    pub(super) as_it_came: bool,
+}
+
+/// A request without a credential.
+pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_>, sent: Sent) -> Outgoing {
+    let mut headers = HeaderMap::with_capacity(16);
+    let particular = adapter.passes().iter().map(|name| HeaderName::from_static(name));
+    for name in PASSED.into_iter().chain(particular) {
+        for value in head.headers.get_all(&name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    if sent.as_it_came {
+        if let Some(coding) = head.headers.get(header::CONTENT_ENCODING) {
+            headers.insert(header::CONTENT_ENCODING, coding.clone());
+        }
+        // As announced, so that a body that is passed on as it comes is not cut in chunks.
+        if let Some(length) = head.headers.get(header::CONTENT_LENGTH).filter(|_| sent.bytes.is_none()) {
+            headers.insert(header::CONTENT_LENGTH, length.clone());
+        }
+    }
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let url = format!("{}/{}", adapter.base(operation), operation.target);
+    Outgoing { method: head.method.clone(), url, headers, body: sent.bytes }
+}
+
+impl Broker {
+    /// Puts the credential into a request that is otherwise ready.
+    pub(super) async fn inject(
+        &self,
+        adapter: &dyn Adapter,
+        operation: &Operation,
+        mut outgoing: Outgoing,
+        binding: &Binding,
+        sealed: &SealedCredential,
+    ) -> Result<Injected, Denial> {
+        let exchanged = self.exchanged(adapter, binding, sealed).await?;
+        let exchanged = exchanged.as_deref().map(Exchanged::text);
+        let proof = OpeningProof::for_use_of_a_token();
+        let opened = self.repository.vault().open(binding, sealed, &proof, |credential| {
+            let secrets = Secrets { credential, exchanged };
+            adapter.inject(operation, &mut outgoing, &secrets)?;
+            let secret = credential.fields().filter(|(name, _)| adapter.is_secret(name)).map(|(_, value)| value);
+            Some(Needles::new(secret.chain(exchanged)))
+        });
+        let needles = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(unfit)?;
+        Ok(Injected { outgoing, needles: Arc::new(needles) })
+    }
+
+    /// The temporary token that the credential was exchanged for, if this provider wants one.
+    async fn exchanged(
+        &self,
+        adapter: &dyn Adapter,
+        binding: &Binding,
+        sealed: &SealedCredential,
+    ) -> Result<Option<Arc<Exchanged>>, Denial> {
+        if !adapter.exchanges() {
+            return Ok(None);
+        }
+        let slot = self.exchanges.slot((binding.token, binding.secret_version));
+        let mut slot = slot.lock().await;
+        if let Some(token) = still_good(&slot) {
+            return Ok(Some(token));
+        }
+        let proof = OpeningProof::for_use_of_a_token();
+        let opened = self.repository.vault().open(binding, sealed, &proof, |credential| adapter.exchange(credential));
+        let mut outgoing = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(unfit)?;
+        let body = full(outgoing.body.take().unwrap_or_default());
+        let answer = self
+            .upstream
+            .send(outgoing, body, &Moved::new())
+            .await
+            .map_err(|failure| Denial::new(StatusCode::BAD_GATEWAY, "provider_unreachable", failure.to_string()))?;
+        let status = answer.status();
+        let body = Timed::new(answer.into_body(), Moved::new()).boxed_unsync();
+        let body = read(body, LONGEST_EXCHANGE).await.map_err(|_: Unreadable| {
+            Denial::new(StatusCode::BAD_GATEWAY, "provider_unreachable", "the provider gave no proper answer")
+        })?;
+        let token = status.is_success().then(|| serde_json::from_slice(&body).ok()).flatten();
+        let (text, lifetime) = token.and_then(|answer| adapter.exchanged(&answer)).ok_or_else(refused_by_provider)?;
+        let token = Arc::new(Exchanged::new(text, lifetime));
+        *slot = Some(Arc::clone(&token));
+        Ok(Some(token))
+    }
+}
+
+fn unfit() -> Denial {
+    let message = "the stored credential does not fit this request; an admin of the organization can replace it";
+    Denial::new(StatusCode::FORBIDDEN, "credential_unfit", message)
+}
+
+/// The provider does not take the organization's credential.
+pub(super) fn refused_by_provider() -> Denial {
+    let message =
+        "the provider does not accept the organization's credential; an admin of the organization can replace it";
+    Denial::new(StatusCode::FORBIDDEN, "credential_refused", message)
+}

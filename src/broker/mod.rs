@@ -1,0 +1,184 @@
+//! Using a token without reading it. A member points the provider's own client at the token's address and presents the own Luna
+//! API key; the request goes through six phases, a file each:
+//!
+//! 1. [`admit`](admit): whose key is it, may this user use this token, is the operation allowed, are the jobs the caller's;
+//! 2. [`prepare`](prepare): read what the request submits, reserve room in the limits;
+//! 3. [`inject`](inject): build the request to the provider from scratch and put the real credential in, at the last moment;
+//! 4. [`forward`](forward): send it, follow nothing;
+//! 5. [`meter`](meter): learn which jobs were made and what they used, book it once;
+//! 6. [`answer`](answer): give back what the allow-list of headers lets through, with every trace of the credential removed.
+//!
+//! What is particular to a provider is behind [`Adapter`], one file each in [`providers`].
+
+mod adapter;
+mod admit;
+mod answer;
+mod body;
+mod clean;
+mod content;
+mod denial;
+mod exchange;
+mod forward;
+mod head;
+mod inject;
+mod meter;
+mod prepare;
+pub mod providers;
+mod rule;
+mod settle;
+mod tally;
+mod upstream;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::TimeDelta;
+use http::{Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+
+pub use adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
+pub use body::{Body, BoxError, full};
+pub use content::Content;
+pub use denial::Denial;
+pub use head::Head;
+pub use rule::{AllowList, Effect, Operation, Passage, Rule};
+
+use crate::authorization::Origin;
+use crate::domain::{ProviderName, QpuTokenId};
+use crate::repository::{self, Repository};
+use exchange::Exchanges;
+use tally::Tally;
+use upstream::Upstream;
+
+/// Longest body that is read as a whole, in bytes.
+const LONGEST_READ: usize = 64 * 1024 * 1024;
+
+/// Bodies longer than this, in bytes, count as large.
+const LARGE: u64 = 1024 * 1024;
+
+/// How many large bodies are read as a whole at the same time; others wait.
+const LARGE_AT_ONCE: usize = 8;
+
+/// How many tokens' providers are remembered.
+const REMEMBERED: usize = 100_000;
+
+/// A provider that can be reached.
+pub struct Reachable {
+    /// How.
+    pub adapter: Arc<dyn Adapter>,
+    /// What to reserve for a job of unknown size, in the provider's native unit.
+    pub estimate: i64,
+}
+
+/// The way to the hardware.
+pub struct Broker {
+    repository: Repository,
+    providers: BTreeMap<ProviderName, Reachable>,
+    upstream: Upstream,
+    exchanges: Exchanges,
+    tally: Tally,
+    large: Semaphore,
+    /// After how long a new job is first asked about.
+    settle_after: TimeDelta,
+    /// The provider of a token never changes. This decides only which client's language is spoken.
+    known: RwLock<HashMap<QpuTokenId, ProviderName>>,
+}
+
+/// Where a request has come in.
+pub struct Door<'a> {
+    /// The token.
+    pub token: QpuTokenId,
+    /// Its address as the client sees it, without a slash at the end.
+    pub address: String,
+    /// The path below it, raw, without the slash in front.
+    pub path: &'a str,
+    /// From where it came.
+    pub origin: Origin,
+}
+
+impl Broker {
+    /// A broker to these providers.
+    #[must_use]
+    pub fn new(repository: Repository, providers: BTreeMap<ProviderName, Reachable>, settle_after: TimeDelta) -> Self {
+        Self {
+            repository,
+            providers,
+            upstream: Upstream::new(),
+            exchanges: Exchanges::default(),
+            tally: Tally::default(),
+            large: Semaphore::new(LARGE_AT_ONCE),
+            settle_after,
+            known: RwLock::default(),
+        }
+    }
+
+    /// The providers that can be reached.
+    pub fn providers(&self) -> impl Iterator<Item = (&ProviderName, &Reachable)> {
+        self.providers.iter()
+    }
+
+    /// Serves one request of a provider's client.
+    pub async fn serve(&self, door: Door<'_>, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let head = Head { method: &parts.method, path: door.path, query: parts.uri.query(), headers: &parts.headers };
+        let answered = match self.reachable(door.token).await {
+            Ok(Some(provider)) => match self.pass(provider, &door, &head, body).await {
+                Ok(answer) => return answer,
+                Err(denial) => provider.adapter.deny(&head, &denial),
+            },
+            Ok(None) => {
+                let message = "there is no such QPU token, or its provider cannot be reached from here";
+                providers::deny_at_large(&Denial::new(StatusCode::NOT_FOUND, "not_found", message))
+            }
+            Err(error) => providers::deny_at_large(&error.into()),
+        };
+        answered.map(full)
+    }
+
+    /// The way of one request through the phases.
+    async fn pass(
+        &self,
+        provider: &Reachable,
+        door: &Door<'_>,
+        head: &Head<'_>,
+        body: Body,
+    ) -> Result<Response<Body>, Denial> {
+        let adapter = &provider.adapter;
+        let admitted = match self.admit(&**adapter, door, head).await? {
+            admit::Admitted::Member(admitted) => admitted,
+            admit::Admitted::Anonymous(operation) => {
+                return self.forward_anonymously(&**adapter, &operation, door, head).await;
+            }
+        };
+        let prepared = match self.prepare(provider, admitted, head, body).await? {
+            prepare::Prepared::Forward(prepared) => prepared,
+            prepare::Prepared::Answered(answer) => return Ok(answer.map(full)),
+        };
+        self.forward(adapter, *prepared, door, head).await
+    }
+
+    async fn reachable(&self, token: QpuTokenId) -> repository::Result<Option<&Reachable>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&token).cloned();
+        let name = match known {
+            Some(name) => name,
+            None => {
+                let Some(name) = self.repository.provider_of(token).await? else { return Ok(None) };
+                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+                if known.len() >= REMEMBERED {
+                    known.clear();
+                }
+                known.insert(token, name.clone());
+                name
+            }
+        };
+        Ok(self.providers.get(&name))
+    }
+
+    /// Writes down what has been counted.
+    pub async fn flush(&self) {
+        self.tally.flush(&self.repository).await;
+    }
+}
+
+/// A broker that several tasks share.
+pub type Shared = Arc<Broker>;

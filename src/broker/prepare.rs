@@ -1,0 +1,123 @@
+//! Phase 2: read what a request submits or names, and reserve room for it. Nothing has been sent yet.
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+
+use super::admit::Member;
+use super::body::{Body, Moved, Timed, Unreadable, full, read};
+use super::content::Content;
+use super::denial::Denial;
+use super::head::Head;
+use super::rule::{Effect, Passage};
+use super::{Broker, LARGE, LONGEST_READ, Reachable};
+use crate::authorization::Grant;
+use crate::authorization::action::jobs::Submit;
+use crate::domain::{JobId, JobKind, JobReference, Refusal};
+use crate::repository::{self, Submission};
+
+/// What becomes of a request after it was read.
+pub(super) enum Prepared {
+    /// It goes to the provider.
+    Forward(Box<Ready>),
+    /// The broker has answered.
+    Answered(Response<Bytes>),
+}
+
+/// A request that is ready to go.
+pub(super) struct Ready {
+    pub(super) member: Member,
+    pub(super) body: Body,
+    /// The body, if it was read.
+    pub(super) bytes: Option<Bytes>,
+    /// Whether the body is the one that came, in its coding.
+    pub(super) as_it_came: bool,
+    pub(super) moved: Moved,
+    pub(super) reservation: Option<Reservation>,
+}
+
+/// Room in the limits for what is being submitted.
+pub(super) struct Reservation {
+    pub(super) grant: Grant<Submit>,
+    pub(super) kind: JobKind,
+    pub(super) ids: Vec<JobId>,
+}
+
+impl Broker {
+    pub(super) async fn prepare(
+        &self,
+        provider: &Reachable,
+        mut member: Box<Member>,
+        head: &Head<'_>,
+        body: Body,
+    ) -> Result<Prepared, Denial> {
+        let moved = Moved::new();
+        let empty = body.is_end_stream();
+        let (mut body, mut bytes, mut as_it_came) = (body, None, true);
+        if member.operation.rule.request == Passage::Whole {
+            let mut content = self.read_content(head, body, &moved).await?;
+            let named = member.operation.jobs.clone();
+            let Member { operation, caller, .. } = &mut *member;
+            if operation.rule.effect == Effect::Here {
+                let answered = provider.adapter.answer_here(operation, caller, &content);
+                let name = operation.rule.name.clone();
+                self.tally.count(member.grant, name, answered.is_err());
+                return answered.map(Prepared::Answered);
+            }
+            provider.adapter.prepare(operation, caller, &mut content)?;
+            let found: Vec<JobReference> = operation.jobs.difference(&named).cloned().collect();
+            if !found.is_empty() && self.repository.visible_jobs(&member.grant, &found).await?.len() != found.len() {
+                return Err(Refusal::NotFound("job").into());
+            }
+            let (read, same) = content.into_bytes();
+            (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
+        } else if !empty {
+            body = Timed::new(body, moved.clone()).boxed_unsync();
+        }
+        let reservation = self.reserve(provider, &mut member).await?;
+        let member = *member;
+        Ok(Prepared::Forward(Box::new(Ready { member, body, bytes, as_it_came, moved, reservation })))
+    }
+
+    async fn read_content(&self, head: &Head<'_>, body: Body, moved: &Moved) -> Result<Content, Denial> {
+        let large = body.size_hint().upper().is_none_or(|length| length > LARGE);
+        let _permit = if large { self.large.acquire().await.ok() } else { None };
+        let body = Timed::new(body, moved.clone()).boxed_unsync();
+        let bytes = read(body, LONGEST_READ).await.map_err(|unreadable| match unreadable {
+            Unreadable::TooLong => {
+                let message = format!("the request's content is longer than {LONGEST_READ} bytes");
+                Denial::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+            }
+            Unreadable::Broken => Denial::new(StatusCode::BAD_REQUEST, "incomplete_body", "the content ended early"),
+        })?;
+        let coding = head.header(header::CONTENT_ENCODING).unwrap_or("identity");
+        Ok(Content::new(bytes, coding))
+    }
+
+    /// Reserves what the request submits; a refusal is remembered as an event of its own.
+    async fn reserve(&self, provider: &Reachable, member: &mut Member) -> Result<Option<Reservation>, Denial> {
+        let (Effect::Submit(kind), Some(grant)) = (member.operation.rule.effect, member.submit.take()) else {
+            return Ok(None);
+        };
+        let default = if kind == JobKind::Upload { 0 } else { provider.estimate };
+        if member.operation.estimates.is_empty() {
+            member.operation.estimates.push(None);
+        }
+        let amounts: Vec<i64> = member.operation.estimates.iter().map(|known| known.unwrap_or(default)).collect();
+        let submission = Submission {
+            secret_version: member.binding.secret_version,
+            kind,
+            place: &member.operation.place,
+            amounts: &amounts,
+        };
+        match self.repository.reserve_jobs(&grant, &submission).await {
+            Ok(ids) => Ok(Some(Reservation { grant, kind, ids })),
+            Err(repository::Error::Refused(refusal)) => {
+                self.repository.submission_refused(&grant, refusal.code()).await?;
+                Err(refusal.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

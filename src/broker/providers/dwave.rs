@@ -1,0 +1,221 @@
+//! D-Wave: the Solver API (SAPI, version 2) and the list of regions. `docs.dwavequantum.com`, “SAPI REST Developer Guide”;
+//! `dwave-cloud-client` for what its clients send.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{Addresses, base, json_denial, keys};
+use crate::authentication::UseKey;
+use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
+use crate::broker::content::Content;
+use crate::broker::denial::Denial;
+use crate::broker::head::Head;
+use crate::broker::rule::{AllowList, Operation, Rule};
+use crate::domain::{JobKind, JobReference};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// Most problems in one submission. (The client sends up to 20.)
+const MOST_PROBLEMS: usize = 1000;
+
+/// D-Wave's service.
+pub struct Dwave {
+    sapi: String,
+    metadata: String,
+    allowed: AllowList,
+}
+
+impl Dwave {
+    /// At `base_url`, by default North America's, and `metadata_url`.
+    #[must_use]
+    pub fn new(addresses: &Addresses) -> Self {
+        let sapi = base(addresses, "base_url", "https://na-west-1.cloud.dwavesys.com", "/sapi/v2");
+        let sapi = if sapi.ends_with("/sapi") { sapi + "/v2" } else { sapi };
+        let metadata = base(addresses, "metadata_url", "https://cloud.dwavesys.com", "/metadata/v1");
+        Self { sapi, metadata, allowed: allowed() }
+    }
+}
+
+fn allowed() -> AllowList {
+    let get = |path, name| Rule::new(Method::GET, "sapi", path, name);
+    let post = |path, name| Rule::new(Method::POST, "sapi", path, name);
+    AllowList::new(
+        &[("sapi/v2", "sapi"), ("metadata/v1", "metadata"), ("sapi", "sapi"), ("", "sapi")],
+        vec![
+            get("solvers/remote", "solvers:list"),
+            get("solvers/remote/{solver}", "solvers:read"),
+            post("problems", "problems:submit").submits(JobKind::Job),
+            get("problems", "problems:list").lists("", "/id", &[]),
+            Rule::new(Method::DELETE, "sapi", "problems", "problems:cancel").reads_request().cancels(),
+            get("problems/{job}", "problems:read").meters(),
+            Rule::new(Method::DELETE, "sapi", "problems/{job}", "problems:cancel").cancels(),
+            get("problems/{job}/answer", "problems:answer").meters(),
+            get("problems/{job}/answer/data", "problems:answer"),
+            get("problems/{job}/messages", "problems:messages"),
+            // The answer has the token in `metadata.submitted_by`, in full or in part.
+            get("problems/{job}/info", "problems:info").changes_answer(),
+            post("bqm/multipart", "uploads:create").submits(JobKind::Upload),
+            get("bqm/multipart/{upload}/status", "uploads:read"),
+            Rule::new(Method::PUT, "sapi", "bqm/multipart/{upload}/part/{part}", "uploads:write"),
+            post("bqm/multipart/{upload}/combine", "uploads:combine"),
+            Rule::new(Method::GET, "metadata", "regions", "regions:list").changes_answer(),
+            Rule::new(Method::GET, "metadata", "regions/{region}", "regions:read").changes_answer(),
+        ],
+    )
+}
+
+impl Adapter for Dwave {
+    fn key(&self, head: &Head<'_>) -> Option<Result<UseKey, Denial>> {
+        keys::first(head, &[head.header(TOKEN), head.authorization("bearer")])
+    }
+
+    fn allowed(&self) -> &AllowList {
+        &self.allowed
+    }
+
+    fn operation(&self, head: &Head<'_>) -> Option<Operation> {
+        let mut operation = self.allowed.operation(head)?;
+        if operation.rule.name == "problems:list" {
+            let ids = head.parameters().filter(|(name, _)| name == "id");
+            let ids: Vec<JobReference> =
+                ids.flat_map(|(_, ids)| ids.split(',').map(JobReference::job).collect::<Vec<_>>()).collect();
+            operation.jobs.extend(ids);
+        }
+        Some(operation)
+    }
+
+    fn prepare(&self, operation: &mut Operation, _: &Caller, content: &mut Content) -> Result<(), Denial> {
+        let body = content.json()?;
+        match (&*operation.rule.name, &body) {
+            ("problems:submit", Value::Array(problems)) if problems.len() > MOST_PROBLEMS => {
+                return Err(Denial::bad_request("too many problems at once"));
+            }
+            ("problems:submit", Value::Array(problems)) => {
+                operation.estimates = vec![None; problems.len()];
+                operation.jobs.extend(problems.iter().filter_map(upload));
+            }
+            ("problems:submit", problem) => operation.jobs.extend(upload(problem)),
+            ("problems:cancel", Value::Array(ids)) if ids.iter().all(Value::is_string) => {
+                operation.jobs.extend(ids.iter().filter_map(Value::as_str).map(JobReference::job));
+            }
+            ("problems:cancel", _) => return Err(Denial::bad_request("a list of problem ids is needed")),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn base(&self, operation: &Operation) -> &str {
+        if operation.rule.upstream == "metadata" { &self.metadata } else { &self.sapi }
+    }
+
+    fn passes(&self) -> &'static [&'static str] {
+        &["content-md5"]
+    }
+
+    fn inject(&self, operation: &Operation, outgoing: &mut Outgoing, secrets: &Secrets<'_>) -> Option<()> {
+        // The list of regions is public.
+        if operation.rule.upstream == "sapi" {
+            let mut token = HeaderValue::from_str(secrets.credential.get("token")?).ok()?;
+            token.set_sensitive(true);
+            outgoing.headers.insert(TOKEN, token);
+        }
+        let any = HeaderValue::from_static("application/vnd.dwave.sapi.problem+json; version=3.0.0");
+        outgoing.headers.entry(header::ACCEPT).or_insert(any);
+        Some(())
+    }
+
+    fn learn(&self, operation: &Operation, status: StatusCode, answer: &mut Value) -> Learned {
+        let mut learned = Learned { gone: status == StatusCode::NOT_FOUND, ..Learned::default() };
+        if !status.is_success() {
+            return learned;
+        }
+        match &*operation.rule.name {
+            "problems:submit" => {
+                let problems = answer.as_array().map_or(std::slice::from_ref(&*answer), Vec::as_slice);
+                let id = |problem: &Value| problem.get("id").and_then(Value::as_str).map(ToOwned::to_owned);
+                learned.created = problems.iter().map(id).collect();
+                learned.used = problems.iter().filter_map(|problem| used(problem, None)).collect();
+            }
+            "uploads:create" => learned.created = vec![answer["id"].as_str().map(ToOwned::to_owned)],
+            "problems:list" => {
+                learned.used = answer.as_array().into_iter().flatten().filter_map(|item| used(item, None)).collect();
+            }
+            "problems:read" | "problems:answer" => {
+                learned.used = used(answer, operation.job_ids().next()).into_iter().collect()
+            }
+            "problems:info" => {
+                learned.used = used(answer, operation.job_ids().next()).into_iter().collect();
+                if let Some(metadata) = answer.get_mut("metadata").and_then(Value::as_object_mut) {
+                    metadata.insert("submitted_by".to_owned(), "luna-organizations".into());
+                    learned.changed = true;
+                }
+            }
+            "regions:list" => {
+                if let Some(regions) = answer.as_array_mut() {
+                    regions.retain(|region| is_here(region, operation));
+                    learned.changed = true;
+                }
+            }
+            "regions:read" if !is_here(answer, operation) => {
+                answer["endpoint"] = Value::Null;
+                learned.changed = true;
+            }
+            _ => {}
+        }
+        learned
+    }
+
+    fn settle(&self, job: &JobReference, place: &str) -> Option<Operation> {
+        let rule = Rule::new(Method::GET, "sapi", "problems/{job}", "problems:read");
+        let mut operation = Operation::own(rule, format!("problems/{}/", job.id), place);
+        operation.jobs.insert(job.clone());
+        (job.kind == JobKind::Job).then_some(operation)
+    }
+
+    fn deny(&self, _: &Head<'_>, denial: &Denial) -> Response<Bytes> {
+        // The client wants a number as code.
+        json_denial(denial, &json!({"error_code": denial.status.as_u16(), "error_msg": denial.message}))
+    }
+
+    fn addresses(&self) -> Vec<(String, String)> {
+        vec![(self.sapi.clone(), "sapi/v2".to_owned()), (self.metadata.clone(), "metadata/v1".to_owned())]
+    }
+}
+
+/// The upload that a problem's data is in, if it is.
+fn upload(problem: &Value) -> Option<JobReference> {
+    let data = problem.get("data")?;
+    (data.get("format")?.as_str()? == "ref").then(|| data.get("data")?.as_str().map(JobReference::upload)).flatten()
+}
+
+/// Whether a region is the one that the token's address leads to.
+fn is_here(region: &Value, operation: &Operation) -> bool {
+    region["endpoint"].as_str().is_some_and(|endpoint| endpoint.starts_with(&operation.address))
+}
+
+/// What a problem has used, in nanoseconds of QPU access time, if it is over and says so. The answer's timing is in microseconds.
+fn used(problem: &Value, id: Option<&str>) -> Option<(JobReference, i64)> {
+    let status = problem.get("status").or_else(|| problem.pointer("/metadata/status")).and_then(Value::as_str);
+    let job = JobReference::job(id.or_else(|| problem.get("id")?.as_str())?);
+    if matches!(status, Some("CANCELLED" | "FAILED")) {
+        return Some((job, timing(problem).unwrap_or_default()));
+    }
+    // `/answer` comes without a status: it is there once the problem is solved.
+    matches!(status, None | Some("COMPLETED")).then(|| timing(problem)).flatten().map(|nanoseconds| (job, nanoseconds))
+}
+
+fn timing(problem: &Value) -> Option<i64> {
+    let answer = problem.get("answer")?;
+    let timing = answer.get("timing").or_else(|| answer.pointer("/data/info"))?;
+    match timing.get("qpu_access_time") {
+        Some(time) => {
+            let nanoseconds = (time.as_f64()? * 1e3).round();
+            // Far below 2^53 for centuries of access time.
+            #[expect(clippy::cast_possible_truncation, reason = "rounded, finite and bounded")]
+            (0.0..9e15).contains(&nanoseconds).then_some(nanoseconds as i64)
+        }
+        // Solved without the QPU.
+        None => Some(0),
+    }
+}

@@ -1,0 +1,19 @@
+//! The member's key in the places where clients put tokens.
+
+use crate::authentication::UseKey;
+use crate::broker::denial::Denial;
+use crate::broker::head::Head;
+
+/// A key from what a client presents as its token.
+pub(super) fn parse(text: &str) -> Result<UseKey, Denial> {
+    UseKey::parse(text.trim_ascii()).map_err(|_| {
+        let message = "this is not a Luna API key; it belongs where the provider's token would be";
+        Denial { message: message.to_owned(), ..Denial::no_key() }
+    })
+}
+
+/// The first of these that is there; `Luna-API-Key` is understood for all providers.
+pub(super) fn first(head: &Head<'_>, places: &[Option<&str>]) -> Option<Result<UseKey, Denial>> {
+    let luna = head.header(http::HeaderName::from_static("luna-api-key"));
+    places.iter().copied().chain([luna]).flatten().next().map(parse)
+}

@@ -1,0 +1,58 @@
+//! The providers, a file each. Their addresses come from the operator.
+
+mod dwave;
+mod keys;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::denial::Denial;
+
+pub use dwave::Dwave;
+
+/// Addresses of a provider that an operator has set; the provider's own stand in for the others.
+pub type Addresses = std::collections::BTreeMap<&'static str, String>;
+
+/// A denial in JSON. The code goes along in a header, for whoever reads more than the message.
+pub(super) fn json_denial(denial: &Denial, body: &Value) -> Response<Bytes> {
+    raw_denial(denial, "application/json", body.to_string())
+}
+
+/// A denial in any form.
+pub(super) fn raw_denial(denial: &Denial, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = denial.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert("luna-error", HeaderValue::from_static(denial.code));
+    response
+}
+
+/// A denial where no provider is known: a problem document with the members that providers' clients look for.
+pub(super) fn deny_at_large(denial: &Denial) -> Response<Bytes> {
+    let (status, title) = (denial.status.as_u16(), title(denial.status));
+    let message = &denial.message;
+    raw_denial(
+        denial,
+        "application/problem+json",
+        json!({
+            "type": "about:blank", "title": title, "status": status, "code": denial.code, "detail": message,
+            "error_code": status, "error_msg": message, "statusCode": status, "error": title, "message": message,
+            "errors": [{"code": status, "message": message}],
+        })
+        .to_string(),
+    )
+}
+
+/// A status in words.
+pub(super) fn title(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
+}
+
+/// An address without a slash at the end; one without a path gets the provider's own.
+pub(super) fn base(addresses: &Addresses, key: &str, default: &str, path: &str) -> String {
+    let given = addresses.get(key).map_or(default, String::as_str).trim_end_matches('/');
+    let has_path = given.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    if has_path { given.to_owned() } else { format!("{given}{path}") }
+}

@@ -1,0 +1,255 @@
+//! Allow-lists: what of a provider's API can be reached. What no rule names is refused.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::head::{Head, segment};
+use crate::domain::{JobKind, JobReference};
+
+/// What a request does to what the ledger knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Read,
+    /// Makes something that the caller owns from then on.
+    Submit(JobKind),
+    /// Cancels or deletes what it names.
+    Cancel,
+    /// Is answered by the broker itself, with [`super::Adapter::answer_here`]; nothing is sent to the provider.
+    Here,
+}
+
+/// How a body goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// As it comes, of any length.
+    Stream,
+    /// As it comes; if it is JSON and not too long, a copy is read when it ends.
+    Watch,
+    /// Read as a whole before it goes on, and refused if it is too long.
+    Whole,
+}
+
+/// A list in an answer, of which the caller gets to see the own part.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// JSON pointer to the array.
+    pub items: Cow<'static, str>,
+    /// JSON pointer to the provider's id in each item.
+    pub id: Cow<'static, str>,
+    /// JSON pointers to numbers of items, which are set to what is left.
+    pub counts: &'static [&'static str],
+}
+
+/// One allowed operation.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// What it is called in the audit log, in metrics and in `GET /v1/providers`.
+    pub name: Cow<'static, str>,
+    /// The method.
+    pub method: Method,
+    /// The path below the upstream's base, with names in braces for what may stand there. `{job}`, `{upload}` and `{session}`
+    /// are ids that must be the caller's.
+    pub path: Cow<'static, str>,
+    /// Which of the provider's addresses it goes to.
+    pub upstream: Cow<'static, str>,
+    /// What it does.
+    pub effect: Effect,
+    /// How the request's body goes through.
+    pub request: Passage,
+    /// How the answer's body goes through.
+    pub answer: Passage,
+    /// The list that the answer is.
+    pub list: Option<List>,
+    /// Whether a request without any key may do it. It is sent without a credential.
+    pub anonymous: bool,
+}
+
+impl Rule {
+    /// Reading something that is no job of anybody's.
+    #[must_use]
+    pub fn new(
+        method: Method,
+        upstream: impl Into<Cow<'static, str>>,
+        path: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            method,
+            path: path.into(),
+            upstream: upstream.into(),
+            effect: Effect::Read,
+            request: Passage::Stream,
+            answer: Passage::Stream,
+            list: None,
+            anonymous: false,
+        }
+    }
+
+    /// It makes something; request and answer are read to learn what.
+    #[must_use]
+    pub fn submits(self, kind: JobKind) -> Self {
+        Self { effect: Effect::Submit(kind), request: Passage::Whole, answer: Passage::Whole, ..self }
+    }
+
+    /// It cancels or deletes.
+    #[must_use]
+    pub fn cancels(self) -> Self {
+        Self { effect: Effect::Cancel, ..self }
+    }
+
+    /// The broker answers it.
+    #[must_use]
+    pub fn here(self) -> Self {
+        Self { effect: Effect::Here, request: Passage::Whole, ..self }
+    }
+
+    /// The request's body must be read, because it names jobs or must be changed.
+    #[must_use]
+    pub fn reads_request(self) -> Self {
+        Self { request: Passage::Whole, ..self }
+    }
+
+    /// The answer may tell what jobs have used.
+    #[must_use]
+    pub fn meters(self) -> Self {
+        Self { answer: Passage::Watch, ..self }
+    }
+
+    /// The answer must be changed before it goes on.
+    #[must_use]
+    pub fn changes_answer(self) -> Self {
+        Self { answer: Passage::Whole, ..self }
+    }
+
+    /// The answer is a list of jobs: an array at the JSON pointer `items`, each with its id at the JSON pointer `id`.
+    #[must_use]
+    pub fn lists(
+        self,
+        items: impl Into<Cow<'static, str>>,
+        id: impl Into<Cow<'static, str>>,
+        counts: &'static [&'static str],
+    ) -> Self {
+        let list = List { items: items.into(), id: id.into(), counts };
+        Self { answer: Passage::Whole, list: Some(list), ..self }
+    }
+
+    /// A request without any key may do it.
+    #[must_use]
+    pub fn anonymously(self) -> Self {
+        Self { anonymous: true, ..self }
+    }
+
+    /// What the path names, if it is this rule's.
+    fn captures(&self, path: &str) -> Option<Vec<(String, String)>> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut captures = Vec::new();
+        let mut given = path.split('/');
+        for wanted in self.path.split('/') {
+            let raw = given.next()?;
+            match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+                Some(name) => captures.push((name.to_owned(), segment(raw)?)),
+                None if raw == wanted => {}
+                None => return None,
+            }
+        }
+        given.next().is_none().then_some(captures)
+    }
+}
+
+/// A request that a rule allows.
+pub struct Operation {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// Where it goes below the upstream's base: path and query, raw.
+    pub target: String,
+    /// What the path names besides ids, decoded.
+    pub captures: Vec<(String, String)>,
+    /// What it is about and must be the caller's.
+    pub jobs: HashSet<JobReference>,
+    /// What the adapter needs to find again what is made, such as a region.
+    pub place: String,
+    /// One for each thing that is to be made: what it will use, where that can be told.
+    pub estimates: Vec<Option<i64>>,
+    /// The token's address as the client sees it, without a slash at the end; empty for what the broker does by itself.
+    pub address: String,
+}
+
+impl Operation {
+    /// An operation that the broker does by itself, for nobody in particular.
+    #[must_use]
+    pub fn own(rule: Rule, target: String, place: &str) -> Self {
+        Self {
+            rule: Arc::new(rule),
+            target,
+            captures: Vec::new(),
+            jobs: HashSet::new(),
+            place: place.to_owned(),
+            estimates: Vec::new(),
+            address: String::new(),
+        }
+    }
+
+    /// What the path says at this name.
+    #[must_use]
+    pub fn capture(&self, name: &str) -> Option<&str> {
+        self.captures.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The jobs that it names.
+    pub fn job_ids(&self) -> impl Iterator<Item = &str> {
+        self.jobs.iter().filter(|job| job.kind == JobKind::Job).map(|job| job.id.as_str())
+    }
+}
+
+/// An allow-list, with the prefixes that a client may have put in front of its paths.
+pub struct AllowList {
+    mounts: &'static [(&'static str, &'static str)],
+    rules: Vec<Arc<Rule>>,
+}
+
+impl AllowList {
+    /// `mounts` are prefixes and the upstreams that they lead to, the longest first; an empty prefix leads to what none of the others
+    /// does.
+    #[must_use]
+    pub fn new(mounts: &'static [(&'static str, &'static str)], rules: Vec<Rule>) -> Self {
+        Self { mounts, rules: rules.into_iter().map(Arc::new).collect() }
+    }
+
+    /// All rules, for whoever lists them.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map(|rule| &**rule)
+    }
+
+    /// The operation that a request asks for, if it is allowed.
+    #[must_use]
+    pub fn operation(&self, head: &Head<'_>) -> Option<Operation> {
+        self.mounts.iter().find_map(|(prefix, upstream)| {
+            let rest = match *prefix {
+                "" => head.path,
+                prefix => head.path.strip_prefix(prefix)?.strip_prefix('/')?,
+            };
+            let allowed = self.rules.iter().filter(|rule| rule.upstream == *upstream && rule.method == *head.method);
+            allowed.into_iter().find_map(|rule| {
+                let captures = rule.captures(rest)?;
+                let target = match head.query {
+                    Some(query) => format!("{rest}?{query}"),
+                    None => rest.to_owned(),
+                };
+                let (mut jobs, mut others) = (HashSet::new(), Vec::new());
+                for (name, value) in captures {
+                    match name.parse::<JobKind>() {
+                        Ok(kind) => drop(jobs.insert(JobReference { kind, id: value })),
+                        Err(_) => others.push((name, value)),
+                    }
+                }
+                let (rule, place, estimates, address) = (Arc::clone(rule), String::new(), Vec::new(), String::new());
+                Some(Operation { rule, target, captures: others, jobs, place, estimates, address })
+            })
+        })
+    }
+}

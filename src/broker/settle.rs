@@ -1,0 +1,96 @@
+//! What nobody comes back for: jobs whose results are never read are settled with the provider, and what never ran expires.
+
+use chrono::TimeDelta;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use super::adapter::Outgoing;
+use super::body::{Moved, Timed, full, read};
+use super::forward::boxed;
+use super::{Broker, Denial, Learned};
+use crate::domain::{JobKind, JobReference, JobState};
+use crate::repository::DueJob;
+
+/// How many jobs are taken at a time.
+const AT_ONCE: i64 = 32;
+
+/// For how long a provider may not know a job yet, or not any more, before it expires.
+const UNKNOWN_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// Longest answer that is read for a job's usage, in bytes.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+impl Broker {
+    /// Asks about the jobs that are due, until there are none.
+    pub async fn settle_due(&self) {
+        loop {
+            match self.repository.due_jobs(AT_ONCE, self.settle_after).await {
+                Ok(due) if due.is_empty() => return,
+                Ok(due) => {
+                    for job in due {
+                        self.settle(&job).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "open jobs could not be looked up");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn settle(&self, job: &DueJob) {
+        let outcome = match (&job.reference, job.state) {
+            (Some(reference), JobState::Open) if reference.kind != JobKind::Lease => {
+                match self.ask(job, reference).await {
+                    Ok(learned) => self.conclude(job, learned).await,
+                    Err(denial) => {
+                        tracing::info!(job = %job.id, code = denial.code, "a job's usage could not be asked for yet");
+                        Ok(())
+                    }
+                }
+            }
+            (_, JobState::Open) => self.repository.expire_job(job, "never_reported").await,
+            _ => self.repository.expire_job(job, "never_submitted").await,
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, job = %job.id, "a job could not be settled yet");
+        }
+    }
+
+    /// Asks the provider, with the credential that submitted the job.
+    async fn ask(&self, job: &DueJob, reference: &JobReference) -> Result<Learned, Denial> {
+        let Some(provider) = self.providers.get(&job.binding.provider) else { return Ok(Learned::default()) };
+        let adapter = &*provider.adapter;
+        let Some(operation) = adapter.settle(reference, &job.place) else { return Ok(Learned::default()) };
+        let url = format!("{}/{}", adapter.base(&operation), operation.target);
+        let method = operation.rule.method.clone();
+        let outgoing = Outgoing { method, url, headers: HeaderMap::new(), body: None };
+        let injected = self.inject(adapter, &operation, outgoing, &job.binding, &job.sealed).await?;
+        let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
+        let status = answer.status();
+        if status == StatusCode::UNAUTHORIZED {
+            self.exchanges.forget((job.binding.token, job.binding.secret_version));
+        }
+        let body = Timed::new(boxed(answer.into_body()), Moved::new()).boxed_unsync();
+        let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
+        let bytes = read(body, LONGEST).await.map_err(failed)?;
+        let mut value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Ok(adapter.learn(&operation, status, &mut value))
+    }
+
+    async fn conclude(&self, job: &DueJob, learned: Learned) -> crate::repository::Result<()> {
+        for (reference, used) in &learned.used {
+            self.repository.settle_job(job.binding.token, reference, *used).await?;
+        }
+        let concluded = learned.used.iter().any(|(reference, _)| Some(reference) == job.reference.as_ref());
+        if !concluded && learned.gone && job.age > UNKNOWN_FOR {
+            return self.repository.expire_job(job, "unknown_to_provider").await;
+        }
+        if !concluded && job.is_hopeless() {
+            return self.repository.expire_job(job, "given_up").await;
+        }
+        Ok(())
+    }
+}

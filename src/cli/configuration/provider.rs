@@ -1,0 +1,188 @@
+//! `[providers.<name>]`: what an operator says of a hardware provider, built in or not.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use super::{Configuration, ConfigurationError};
+use crate::broker::providers::{Addresses, Dwave};
+use crate::broker::{Adapter, Reachable};
+use crate::domain::{CredentialForm, FieldName, Provider, ProviderName, Providers};
+
+/// A hardware provider. For a built-in one, what is not given stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderConfiguration {
+    /// What people call it; its name by default.
+    pub title: Option<String>,
+    /// Native unit of usage and quotas.
+    pub unit: Option<String>,
+    /// Accepted sets of credential fields; one field `token` by default.
+    pub credentials: Option<Vec<CredentialForm>>,
+    /// What to reserve for a job of unknown size, in the native unit.
+    pub estimate: Option<i64>,
+    /// Where its API is.
+    pub base_url: Option<String>,
+    /// D-Wave: where the list of regions is.
+    pub metadata_url: Option<String>,
+    /// IBM: where API keys are exchanged.
+    pub iam_url: Option<String>,
+    /// IBM: where instances are searched.
+    pub search_url: Option<String>,
+    /// IBM: where plans are described.
+    pub catalog_url: Option<String>,
+    /// Amazon: where Braket is.
+    pub braket_url: Option<String>,
+    /// Amazon: where S3 is.
+    pub s3_url: Option<String>,
+    /// Amazon: where STS is.
+    pub sts_url: Option<String>,
+    /// Amazon: the bucket that results are in.
+    pub results_bucket: Option<String>,
+}
+
+/// The settings that lead somewhere, for each built-in provider that can be reached.
+const REACHABLE: &[(&str, &[&str])] = &[
+    ("dwave", &["base_url", "metadata_url"]),
+    ("ibm", &["base_url", "iam_url", "search_url", "catalog_url"]),
+    ("aws", &["braket_url", "s3_url", "sts_url", "results_bucket"]),
+    ("ionq", &["base_url"]),
+    ("fujitsu", &["base_url"]),
+];
+
+impl ProviderConfiguration {
+    /// The settings that lead somewhere, by their names.
+    fn addresses(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let all = [
+            ("base_url", &self.base_url),
+            ("metadata_url", &self.metadata_url),
+            ("iam_url", &self.iam_url),
+            ("search_url", &self.search_url),
+            ("catalog_url", &self.catalog_url),
+            ("braket_url", &self.braket_url),
+            ("s3_url", &self.s3_url),
+            ("sts_url", &self.sts_url),
+            ("results_bucket", &self.results_bucket),
+        ];
+        all.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value)))
+    }
+}
+
+impl Configuration {
+    /// The providers, as the API tells of them.
+    pub(super) fn providers(&self) -> Result<Providers, ConfigurationError> {
+        let mut providers = Providers::default();
+        for (key, given) in &self.providers {
+            let at = format!("providers.{key}");
+            let name: ProviderName =
+                key.parse().map_err(|error| self.wrong(&at, &format!("named differently: a name {error}")))?;
+            let mut provider = providers.get(&name).cloned().unwrap_or_else(|| Provider::new(name));
+            if let Some(title) = &given.title {
+                provider.title.clone_from(title);
+            }
+            if let Some(unit) = &given.unit {
+                provider.unit.clone_from(unit);
+            }
+            if let Some(credentials) = &given.credentials {
+                self.check_forms(&at, credentials)?;
+                provider.credentials.clone_from(credentials);
+            }
+            if let Some(estimate) = given.estimate {
+                if estimate < 0 {
+                    return Err(self.wrong(&format!("{at}.estimate"), "a number of 0 or more"));
+                }
+                provider.estimate = estimate;
+            }
+            providers = providers.with(provider);
+        }
+        Ok(providers)
+    }
+
+    fn check_forms(&self, at: &str, forms: &[CredentialForm]) -> Result<(), ConfigurationError> {
+        let fields = || forms.iter().flat_map(|form| form.required.iter().chain(&form.optional));
+        if forms.iter().any(|form| form.required.is_empty()) || fields().next().is_none() {
+            return Err(self.wrong(&format!("{at}.credentials"), "forms with at least one required field each"));
+        }
+        match fields().find(|field| field.parse::<FieldName>().is_err()) {
+            Some(wrong) => {
+                Err(self.wrong(&format!("{at}.credentials"), &format!("field names such as api_key, not {wrong:?}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The providers that can be reached, and how.
+    pub fn reachable(&self) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
+        let providers = self.providers()?;
+        let mut reachable = BTreeMap::new();
+        for provider in providers.iter() {
+            let at = format!("providers.{}", provider.name);
+            let given = self.providers.get(provider.name.as_str());
+            let known = REACHABLE.iter().find(|(name, _)| *name == provider.name.as_str()).map(|(_, keys)| *keys);
+            let mut addresses = Addresses::new();
+            for (key, value) in given.into_iter().flat_map(ProviderConfiguration::addresses) {
+                let at = format!("{at}.{key}");
+                if !known.is_some_and(|keys| keys.contains(&key)) {
+                    return Err(self.wrong(&at, "left out: this provider has no such setting"));
+                }
+                if key.ends_with("_url") && !is_upstream(value) {
+                    let expected = "an https URL such as https://api.example.org, or an http URL to this very machine";
+                    return Err(self.wrong(&at, expected));
+                }
+                addresses.insert(key, value.clone());
+            }
+            let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
+                "dwave" => Arc::new(Dwave::new(&addresses)),
+                _ => continue,
+            };
+            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+        }
+        Ok(reachable)
+    }
+}
+
+/// Whether a credential may be sent there: over TLS, or to this very machine.
+fn is_upstream(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let is_here = match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => return false,
+    };
+    let plain =
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    plain && (url.scheme() == "https" || url.scheme() == "http" && is_here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_goes_to_this_machine_only() {
+        for good in [
+            "https://api.example.org",
+            "https://10.0.0.1/x",
+            "http://127.0.0.1:9000/sapi",
+            "http://[::1]:1",
+            "http://localhost:8",
+        ] {
+            assert!(is_upstream(good), "{good}");
+        }
+        for bad in [
+            "http://api.example.org",
+            "http://10.0.0.1",
+            "ftp://127.0.0.1",
+            "https://user@host",
+            "https://h/?q",
+            "http://localhost.example.org",
+            "x",
+        ] {
+            assert!(!is_upstream(bad), "{bad}");
+        }
+    }
+}
