@@ -118,7 +118,7 @@ impl Repository {
                                        AND known.provider_job_id = $2)",
                 job.id.uuid(),
                 provider_id,
-                (kind != JobKind::Upload).then_some(now + check_after),
+                now + check_after,
             )
             .execute(&mut *change)
             .await?;
