@@ -46,7 +46,7 @@ def qubo():
     f = s.sample_qubo(Q, num_reads=100, label="drive-qubo")
     e = list(f.energies)
     expect(abs(e[0] - (-2.0)) < 1e-9, f"energies {e}")
-    for smp, en in zip(f.samples, e):
+    for smp, en in zip(f.samples, e, strict=True):
         calc = sum(v * smp[a] * smp[b] for (a, b), v in Q.items())
         expect(abs(calc - en) < 1e-9, f"decoded sample {smp} has energy {calc}, answer says {en}")
     t = f.timing["qpu_access_time"]
@@ -61,7 +61,8 @@ def ising_batch():
         state["qpu"].sample_ising({0: i * 0.1, 4: -0.3}, {(0, 4): -1}, num_reads=10 + i, label=f"drive-ising-{i}")
         for i in range(12)
     ]
-    Client_wait = [f.result() for f in fs]
+    for f in fs:
+        f.result()
     for f in fs:
         state["jobs"][f.id] = f.timing["qpu_access_time"]
     expect(len({f.id for f in fs}) == 12, "distinct ids")
@@ -149,7 +150,6 @@ def hybrid_nl_binary_ref():
 
 
 def multipart_big():
-    s = client.get_solver(supported_problem_types__contains="bqm")
     blob = os.urandom(11 * 1024 * 1024)
     uid = client.upload_problem_encoded(blob).result()
     return uid
@@ -209,16 +209,18 @@ def isolation():
         refused.append(raw.refused("DELETE", f"/problems/{job}/"))
         for ids in (job, f"{state['qubo_id']},{job}"):
             status, rows = raw("GET", f"/problems/?id={ids}&timeout=0")
-            expect(status >= 400 or job not in json.dumps(rows), f"GET problems/?id= gave {status} {rows}")
+            if status < 400 and job in json.dumps(rows):
+                raw.accepted.append(f"GET problems/?id= gave {status} {rows}")
         status, rows = raw("DELETE", "/problems/", [job])
-        expect(status >= 400 or all("error_code" in row for row in rows), f"DELETE problems/ gave {status} {rows}")
+        if status < 400 and not all("error_code" in row for row in rows):
+            raw.accepted.append(f"DELETE problems/ gave {status} {rows}")
         with api.Problems.from_config(client.config) as problems:
-            refused.append(refusal(lambda: problems.get_problem(job), "reading somebody else's problem"))
+            refused.append(refusal(lambda job=job: problems.get_problem(job), "reading somebody else's problem"))
+    raw.verdict()
     return refused
 
 
 def regions():
-    n = len(tap.urls)
     with Client.from_config(
         config_file=False,
         token=args.token,

@@ -162,9 +162,17 @@ def isolation():
         refused.append(raw.refused("GET", f"/jobs/x%2F..%2F{job}"))
         refused.append(refusal(lambda job=job: state["svc"].job(job), "reading somebody else's job"))
     for path in ("/v1/apikeys", "/v1/apikeys/details", "/identity/userinfo"):
-        refused.append(Raw(tap, args.iam_url, raw.headers).refused("GET", path))
+        identity = Raw(tap, args.iam_url, raw.headers)
+        refused.append(identity.refused("GET", path))
+        raw.accepted += identity.accepted
+    raw.verdict()
     status, me = raw("GET", "/instances/usage")
     return {"refused": len(refused), "last": refused[-1], "instances/usage": status}
+
+
+def abandoned():
+    """Nobody ever asks for this one again."""
+    return SamplerV2(mode=state["be"]).run([bell()], shots=30).job_id()
 
 
 def parallel():
@@ -180,7 +188,7 @@ def parallel():
 ck.run(service)
 if "be" not in state:
     ck.finish(tap)
-for fn in (sampler, metrics, retrieve, listing, cancel, session, usage, parallel, wrong_token):
+for fn in (sampler, metrics, retrieve, listing, cancel, session, usage, parallel, abandoned, wrong_token):
     ck.run(fn)
 if args.isolated:
     ck.run(isolation)

@@ -191,6 +191,7 @@ class Raw:
 
     def __init__(self, tap: Tap, base: str, headers: dict[str, str]):
         self.tap, self.base, self.headers = tap, base.rstrip("/"), headers
+        self.accepted: list[str] = []
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -211,10 +212,16 @@ class Raw:
             return status, content.decode("utf-8", "replace")
 
     def refused(self, method: str, path: str, body: Any = None, **headers: str) -> str:
-        """A 4xx, and no redirect. Fails the check otherwise."""
+        """A 4xx, and no redirect. What was let through is told by `verdict`, so that one hole does not hide others."""
         status, content = self(method, path, body, **headers)
-        expect(400 <= status < 500, f"{method} {path} answered {status}: {str(content)[:200]}")
+        if not 400 <= status < 500:
+            self.accepted.append(f"{method} {path} answered {status}: {str(content)[:80]}")
         return f"{status} {method} {path}"
+
+    def verdict(self) -> None:
+        """Fails the check if anything was let through."""
+        accepted, self.accepted = self.accepted, []
+        expect(not accepted, "let through: " + "; ".join(accepted))
 
 
 class Checks:
@@ -236,7 +243,7 @@ class Checks:
         except Exception as error:  # noqa: BLE001, a failed check must not stop the others
             if os.environ.get("DRIVER_TRACEBACK"):
                 traceback.print_exc()
-            text = f"{type(error).__name__}: {error}"[:600]
+            text = f"{type(error).__name__}: {error}"[:2000]
             self._note(name, begin, ok=False, error=text)
             return None
         self._note(name, begin, ok=True, got=got)

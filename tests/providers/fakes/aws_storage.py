@@ -23,6 +23,13 @@ def s3_error(status: int, code: str, text: str) -> Response:
     return Response(status, body.encode(), ctype=XML)
 
 
+def sts_error(status: int, code: str, text: str) -> Response:
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(text)}</Message></Error>"
+    return Response(
+        status, f'<ErrorResponse xmlns="{STS_NAMESPACE}">{error}</ErrorResponse>'.encode(), ctype="text/xml"
+    )
+
+
 class Storage:
     """Buckets of one account."""
 
@@ -119,7 +126,6 @@ def sts(req: Request, account: str, key_id: str) -> Response:
     for name in ("AssumeRole", "GetSessionToken", "GetFederationToken"):
         answers[name] = credentials
     if action not in answers:
-        body = f"<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>{escape(action)}</Message></Error></ErrorResponse>"
-        return Response(400, body.encode(), ctype="text/xml")
+        return sts_error(400, "InvalidAction", action)
     body = f'<{action}Response xmlns="{STS_NAMESPACE}"><{action}Result>{answers[action]}</{action}Result></{action}Response>'
     return Response(200, body.encode(), ctype="text/xml")

@@ -63,7 +63,11 @@ def description(arn: str) -> dict[str, Any]:
         },
         "deviceParameters": {},
     }
-    queues = [{"queue": "QUANTUM_TASKS_QUEUE", "queueSize": "3", "queuePriority": "Normal"}]
+    queues = [
+        {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": "3", "queuePriority": "Normal"},
+        {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": "0", "queuePriority": "Priority"},
+        {"queue": "JOBS_QUEUE", "queueSize": "0"},
+    ]
     return summary(arn) | {"deviceCapabilities": json.dumps(capabilities), "deviceQueueInfo": queues}
 
 

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import braket_device
 import sigv4
-from aws_storage import Storage, sts
+from aws_storage import PRIVATE_BUCKET, Storage, s3_error, sts, sts_error
 from upstream import Request, Response, Upstream, base_parser, serve
 
 TASK = re.compile(r"/quantum-task/(arn%3A[^/]+)(/cancel)?")
@@ -78,7 +78,7 @@ class Braket(Upstream):
     def usage(self) -> dict[str, Any]:
         with self.lock:
             jobs = {arn: self._used(task) for arn, task in self.tasks.items()}
-        created = sorted(set(self.storage.buckets) - {self.bucket, "amazon-braket-finance"})
+        created = sorted(set(self.storage.buckets) - {self.bucket, PRIVATE_BUCKET})
         return {"unit": "shots", "jobs": jobs, "buckets_created": created}
 
     def _used(self, task: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,13 @@ class Braket(Upstream):
             return self._braket(req, region)
 
     def _denied(self, req: Request, error: sigv4.Unsigned) -> Response:
+        """In the form of the service that it was meant for: S3 and STS speak XML."""
         text = str(error) + (f" (key {self.key_id}, secret {self.secret})" if self.args.hazards else "")
+        scope = req.headers.get("Authorization") or ""
+        if "/s3/aws4_request" in scope:
+            return s3_error(403, error.code, text)
+        if "/sts/aws4_request" in scope:
+            return sts_error(403, error.code, text)
         return self._error(403, error.code, text)
 
     def _error(self, status: int, code: str, text: str) -> Response:
