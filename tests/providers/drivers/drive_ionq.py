@@ -168,6 +168,7 @@ for fn in (
     core_client,
     core_whoami,
     parallel,
+    abandoned,
     wrong_token,
 ):
     ck.run(fn)

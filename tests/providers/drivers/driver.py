@@ -62,6 +62,8 @@ def refusal(call: Callable[[], Any], what: str) -> str:
     """How `call` was refused; fails the check if it was not."""
     try:
         got = call()
+    except (AttributeError, TypeError, LookupError, NameError) as error:
+        raise AssertionError(f"{what} broke the client instead of being refused: {error!r}") from error
     except Exception as error:  # noqa: BLE001, each client has its own kind
         return f"{type(error).__name__}: {str(error)[:160]}"
     raise AssertionError(f"{what} was accepted: {str(got)[:200]}")
