@@ -5,6 +5,7 @@ Outside the provider's own paths each answers
     GET  /__fake__/health   {"ready": true}
     GET  /__fake__/log      every request: {t, method, path, headers, body_len, body, status, violations}
     GET  /__fake__/usage    the truth that a ledger is compared with: {"unit": …, "jobs": {id: {"amount": …, …}}}
+    POST /__fake__/forbid   adds the text in the body to what --forbid names
     POST /__fake__/reset    forgets the log and all jobs but the foreign one
 
 With `--mount PREFIX=TARGET` it serves what is below TARGET ("" is its root) below PREFIX, and nothing elsewhere: so a
@@ -203,7 +204,7 @@ def _handler(provider: Upstream) -> type[BaseHTTPRequestHandler]:
                 return
             path = urlsplit(self.path).path
             if path.startswith("/__fake__/"):
-                self._send(self._admin(path.removeprefix("/__fake__/")))
+                self._send(self._admin(path.removeprefix("/__fake__/"), body))
                 return
             raw_path = routed(args.mount, self.path)
             req = Request(self.command, self.path, raw_path or self.path, self.headers, body, raw)
@@ -241,7 +242,7 @@ def _handler(provider: Upstream) -> type[BaseHTTPRequestHandler]:
                 line = f"{provider.name} {record['method']} {record['path']} -> {record['status']}"
                 print(line, *record["violations"], file=sys.stderr, flush=True)
 
-        def _admin(self, what: str) -> Response:
+        def _admin(self, what: str, body: bytes) -> Response:
             if what == "health":
                 return Response(200, {"ready": True, "provider": provider.name})
             if what == "log":
@@ -249,6 +250,9 @@ def _handler(provider: Upstream) -> type[BaseHTTPRequestHandler]:
                     return Response(200, list(provider.log))
             if what == "usage":
                 return Response(200, provider.usage())
+            if what == "forbid" and self.command == "POST":
+                args.forbid.append(body.decode())
+                return Response(200, {"ok": True})
             if what == "reset" and self.command == "POST":
                 provider.reset()
                 return Response(200, {"ok": True})
