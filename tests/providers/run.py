@@ -63,6 +63,21 @@ def through_service(name: str, suite: Suite, fake: StandIn, service: Service, ar
         log="first",
         isolated=True,
     )
+    quick = [check for check in suite.neighbour if check != "isolation"]
+    for variant, arguments in suite.variants.items():
+        drive(
+            name,
+            suite,
+            args,
+            use=use,
+            token=keys[0],
+            secrets=fake.secrets(),
+            foreign=list(before),
+            log=variant,
+            isolated=True,
+            only=quick,
+            arguments=arguments,
+        )
     mine = [key for key, job in fake.usage()["jobs"].items() if not job["foreign"] and job["amount"]]
     drive(
         name,
@@ -87,22 +102,25 @@ def through_service(name: str, suite: Suite, fake: StandIn, service: Service, ar
 
 def direct(name: str, suite: Suite, fake: StandIn, args: argparse.Namespace) -> str:
     """The driver must succeed with the real credential; and its isolation checks must fail, or they prove nothing."""
-    use, options = (
-        f"{fake.url}{fake.PREFIX}",
-        {"token": fake.token, "secrets": fake.secrets(), "foreign": list(fake.foreign())},
-    )
-    drive(name, suite, args, use=use, log="direct", more=["--allow-leak"], **options)
-    verdict = drive(
-        name,
-        suite,
-        args,
-        use=use,
-        log="direct-isolated",
-        isolated=True,
-        only=suite.neighbour,
-        must_fail=True,
-        **options,
-    )
+    use, options = f"{fake.url}{fake.PREFIX}", {"token": fake.token, "secrets": fake.secrets()}
+    drive(name, suite, args, use=use, foreign=list(fake.foreign()), log="direct", more=["--allow-leak"], **options)
+    quick = [check for check in suite.neighbour if check != "isolation"]
+    for variant, arguments in suite.variants.items():
+        drive(
+            name,
+            suite,
+            args,
+            use=use,
+            foreign=list(fake.foreign()),
+            log=f"direct-{variant}",
+            only=quick,
+            more=["--allow-leak"],
+            arguments=arguments,
+            **options,
+        )
+    fake.reset()
+    options |= {"foreign": list(fake.foreign()), "isolated": True, "only": suite.neighbour, "must_fail": True}
+    verdict = drive(name, suite, args, use=use, log="direct-isolated", **options)
     failed = {check["check"] for check in verdict["checks"] if not check["ok"]}
     if "isolation" not in failed or not verdict["leaks"]:
         raise Failed(f"no isolation, and yet {failed} failed alone, with {len(verdict['leaks'])} leaks seen")
@@ -141,11 +159,14 @@ def main() -> int:
             except Failed as error:
                 failed.append(name)
                 print(f"FAILED  {name:<12} {time.time() - begin:4.0f} s   {error}", flush=True)
+    except Failed as error:
+        failed = list(args.suites)
+        print(error, file=sys.stderr)
     finally:
         for running in (service, *fakes.values()):
             if running:
                 running.stop()
-    print(f"{len(fakes) - len(failed)} passed, {len(failed)} failed")
+    print(f"{len(args.suites) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 
 

@@ -61,6 +61,9 @@ class StandIn:
         """The jobs that somebody else has under the same credential."""
         return {key: job for key, job in self.usage()["jobs"].items() if job["foreign"]}
 
+    def reset(self) -> None:
+        self._ask("reset", b"")
+
     def forbid(self, text: str) -> None:
         self._ask("forbid", text.encode())
 
@@ -105,10 +108,11 @@ def drive(
     must_fail: bool = False,
     only: list[str] | None = None,
     more: list[str] | None = None,
+    arguments: list[str] | None = None,
 ) -> dict[str, Any]:
     """The driver's verdict; its log and every exchange are in the logs."""
     command = [str(args.environments / name / "bin" / "python"), str(HERE / "drivers" / suite.driver), "--token", token]
-    command += [argument.format(use=use) for argument in suite.arguments]
+    command += [argument.format(use=use) for argument in arguments or suite.arguments]
     command += ["--trace", str((args.logs / f"{name}.{log}.exchanges.jsonl").resolve()), *(more or [])]
     command += [word for secret in secrets for word in ("--secret", secret)]
     command += [word for job in foreign for word in ("--foreign-job", job)]

@@ -28,6 +28,8 @@ class Suite:
     """How the stand-in is told the credential."""
     options: list[str] = field(default_factory=list)
     """Further arguments of the stand-in."""
+    variants: dict[str, list[str]] = field(default_factory=dict)
+    """Other ways to point the client at the service: the driver's arguments instead of the above."""
     markers: list[str] = field(default_factory=list)
     """What else must never come back, such as access tokens that the provider made."""
 
@@ -62,6 +64,11 @@ SUITES = {
             "/catalog": "/globalcatalog/api/v1",
         },
         neighbour=["service", "sampler", "listing", "isolation"],
+        variants={
+            "environment": [
+                *("--mode", "env", "--endpoint", "{use}/experimental/api/v1", "--iam-url", "{use}/iam", "--crn", CRN),
+            ],
+        },
         options=["--crn", CRN],
         markers=["REALIAMSIG", "IBMid-REALUSER"],
     ),
@@ -88,6 +95,12 @@ SUITES = {
         ],
         mounts={"/braket": "", "/s3": "", "/sts": ""},
         neighbour=["run", "search", "isolation"],
+        variants={
+            "braket-endpoint": [
+                *("--through", "BRAKET_ENDPOINT", "--endpoint", "{use}/braket"),
+                *("--s3-url", "{use}/s3", "--sts-url", "{use}/sts", "--account", ACCOUNT),
+            ],
+        },
         credential={"access_key_id": "AKIA{random}", "secret_access_key": "{random}/+{random}"},
         expected="{access_key_id}:{secret_access_key}",
         options=["--account", ACCOUNT],

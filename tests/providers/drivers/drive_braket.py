@@ -288,7 +288,8 @@ def isolation():
         checks.facts["listed"] = len(keys)
     with contextlib.suppress(ClientError):
         arn = submit(outputS3Bucket="amazon-braket-finance")
-        expect(done(arn)["outputS3Bucket"] == bucket, "results went to a bucket that the caller named")
+        if done(arn)["outputS3Bucket"] != bucket:
+            let_through.append("results went to a bucket that the caller named")
     for arn in args.foreign_job:
         key = f"tasks/{arn.rsplit('/', 1)[1]}/results.json"
         told["foreign task"] = refused(lambda arn=arn: braket.get_quantum_task(quantumTaskArn=arn), "another's task")

@@ -142,7 +142,7 @@ def isolation():
         told += [raw.refused("GET", f"/qaas/v1alpha1/jobs/{job}{sub}") for sub in ("", "/results", "/circuit")]
         told.append(raw.refused("POST", f"/qaas/v1alpha1/jobs/{job}/cancel", {}))
         told.append(raw.refused("DELETE", f"/qaas/v1alpha1/jobs/{job}"))
-        told.append(refusal(lambda job=job: get_job.sync(job, client=client), "reading somebody else's job"))
+        told.append(raw.refusing(lambda job=job: get_job.sync(job, client=client), "reading somebody else's job"))
     raw.verdict()
     return told
 

@@ -8,7 +8,7 @@ The endpoint is what a user would set as DWAVE_API_ENDPOINT or `endpoint=`.
 import json
 import os
 
-from driver import Checks, Raw, Tap, expect, fresh_home, parser, refusal
+from driver import Checks, Raw, Tap, expect, fresh_home, parser
 
 ap = parser(__doc__.splitlines()[0])
 ap.add_argument("--metadata-endpoint", default=None, help="also try region selection through this metadata API base")
@@ -215,7 +215,7 @@ def isolation():
         if status < 400 and not all("error_code" in row for row in rows):
             raw.accepted.append(f"DELETE problems/ gave {status} {rows}")
         with api.Problems.from_config(client.config) as problems:
-            refused.append(refusal(lambda job=job: problems.get_problem(job), "reading somebody else's problem"))
+            refused.append(raw.refusing(lambda job=job: problems.get_problem(job), "reading somebody else's problem"))
     raw.verdict()
     return refused
 

@@ -152,7 +152,7 @@ def isolation():
             for method in ("GET", "DELETE"):
                 told.append(raw.refused(method, f"/{version}/async/jobs/result/{job}"))
             told.append(raw.refused("POST", f"/{version}/async/jobs/cancel", {"job_id": job}))
-        told.append(refusal(lambda job=job: client().cancel_job(job), "cancelling somebody else's job"))
+        told.append(raw.refusing(lambda job=job: client().cancel_job(job), "cancelling somebody else's job"))
     told.append(raw.refused("GET", "/v4/async/jobs", None, X_Access_Token="x"))
     raw.verdict()
     return told

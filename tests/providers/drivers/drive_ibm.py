@@ -160,7 +160,7 @@ def isolation():
         refused.append(raw.refused("PUT", f"/jobs/{job}/tags", {"tags": ["taken"]}))
         refused.append(raw.refused("DELETE", f"/jobs/{job}"))
         refused.append(raw.refused("GET", f"/jobs/x%2F..%2F{job}"))
-        refused.append(refusal(lambda job=job: state["svc"].job(job), "reading somebody else's job"))
+        refused.append(raw.refusing(lambda job=job: state["svc"].job(job), "reading somebody else's job"))
     for path in ("/v1/apikeys", "/v1/apikeys/details", "/identity/userinfo"):
         identity = Raw(tap, args.iam_url, raw.headers)
         refused.append(identity.refused("GET", path))

@@ -9,7 +9,7 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-from driver import Checks, Raw, Tap, expect, fresh_home, parser
+from driver import Checks, Raw, Tap, expect, fresh_home, parser, refusal
 
 ap = parser(__doc__.splitlines()[0])
 ap.add_argument("--root", default=None, help="origin for cirq-ionq")
@@ -134,6 +134,15 @@ def isolation():
     return refused
 
 
+def clone():
+    """A way to submit without the client; a broker may refuse it, or must book it."""
+    status, answer = Raw(tap, args.endpoint, {"Authorization": f"apiKey {args.token}"})(
+        "POST", f"/jobs/{state['id']}/clone", {}
+    )
+    expect(status < 500, f"clone answered {status} {answer}")
+    return status
+
+
 def abandoned():
     """Nobody ever asks for this one again."""
     return state["be"].run(state["qc"], shots=30).job_id()
@@ -151,13 +160,8 @@ def parallel():
 def wrong_token():
     from qiskit_ionq import IonQProvider
 
-    try:
-        IonQProvider(token=args.token + "x", url=args.endpoint).get_backend("ionq_qpu.forte-1").run(
-            state["qc"], shots=10
-        )
-    except Exception as exc:
-        return f"refused: {type(exc).__name__}"
-    raise AssertionError("a wrong key was accepted")
+    wrong = IonQProvider(token=args.token + "x", url=args.endpoint).get_backend("ionq_qpu.forte-1")
+    return refusal(lambda: wrong.run(state["qc"], shots=10), "a wrong key")
 
 
 for fn in (
@@ -169,6 +173,7 @@ for fn in (
     core_whoami,
     parallel,
     abandoned,
+    clone,
     wrong_token,
 ):
     ck.run(fn)

@@ -103,6 +103,8 @@ class Tap:
             self.foreign.append(f"{method} {url}")
         blob = bytes(body) if isinstance(body, bytes | bytearray) else str(body or "").encode()
         head = "\n".join(f"{name}: {value}" for name, value in dict(headers or {}).items()).encode()
+        # botocore's are bytes in part.
+        sent = {name: v.decode("latin-1") if isinstance(v, bytes) else str(v) for name, v in dict(sent or {}).items()}
         for secret in self.secrets:
             for place, content in (("body", blob), ("headers", head)):
                 if any(form in content for form in renderings(secret)):
@@ -111,7 +113,7 @@ class Tap:
             record = {
                 "method": method,
                 "url": url,
-                "headers": {name: str(value) for name, value in dict(sent or {}).items()},
+                "headers": sent,
                 "status": status,
                 "answer_headers": {name: str(value) for name, value in dict(headers or {}).items()},
                 "answer": blob[:4000].decode("utf-8", "replace"),
@@ -219,6 +221,14 @@ class Raw:
         if not 400 <= status < 500:
             self.accepted.append(f"{method} {path} answered {status}: {str(content)[:80]}")
         return f"{status} {method} {path}"
+
+    def refusing(self, call: Callable[[], Any], what: str) -> str:
+        """`refusal` of the client's own call, told by `verdict` too."""
+        try:
+            return refusal(call, what)
+        except AssertionError as error:
+            self.accepted.append(str(error)[:160])
+            return self.accepted[-1]
 
     def verdict(self) -> None:
         """Fails the check if anything was let through."""

@@ -6,6 +6,7 @@ import json
 import math
 import struct
 from datetime import datetime, timezone
+from typing import Any
 
 QUBITS = list(range(8))
 COUPLERS = [[a, b] for a in range(4) for b in range(4, 8)]
@@ -18,27 +19,27 @@ def now():
 
 
 def b64(fmt, vals):
-    return base64.b64encode(struct.pack("<%d%s" % (len(vals), fmt), *vals)).decode()
+    return base64.b64encode(struct.pack(f"<{len(vals)}{fmt}", *vals)).decode()
 
 
 def unb64(s, fmt="d", size=8):
     raw = base64.b64decode(s)
-    return list(struct.unpack("<%d%s" % (len(raw) // size, fmt), raw))
+    return list(struct.unpack(f"<{len(raw) // size}{fmt}", raw))
 
 
 def qp_answer(job):
     """Exact low-energy states of the submitted Ising/QUBO, in SAPI `qp` encoding."""
     lin = unb64(job["data"]["lin"])
     quad = unb64(job["data"]["quad"])
-    act = [q for q, v in zip(QUBITS, lin) if not math.isnan(v)]
-    h = {q: v for q, v in zip(QUBITS, lin) if not math.isnan(v)}
+    act = [q for q, v in zip(QUBITS, lin, strict=True) if not math.isnan(v)]
+    h = {q: v for q, v in zip(QUBITS, lin, strict=True) if not math.isnan(v)}
     aset = set(act)
     cpl = [c for c in COUPLERS if c[0] in aset and c[1] in aset]
-    J = dict(zip(map(tuple, cpl), quad))
+    J = dict(zip(map(tuple, cpl), quad, strict=True))
     ising = job["type"] == "ising"
     rows = []
     for bits in itertools.product((0, 1), repeat=len(act)):
-        v = {q: (2 * b - 1 if ising else b) for q, b in zip(act, bits)}
+        v = {q: (2 * b - 1 if ising else b) for q, b in zip(act, bits, strict=True)}
         e = sum(h[q] * v[q] for q in act) + sum(w * v[a] * v[b] for (a, b), w in J.items())
         rows.append((e, bits))
     rows.sort()
@@ -92,10 +93,10 @@ def parse_bqm_file(raw):
     p += 8
     starts, lin = [], []
     for _ in range(n):
-        s, l = struct.unpack_from("<id", raw, p)
+        start, bias = struct.unpack_from("<id", raw, p)
         p += 12
-        starts.append(s)
-        lin.append(l)
+        starts.append(start)
+        lin.append(bias)
     quad = {}
     starts.append(2 * nint)
     for u in range(n):
@@ -118,15 +119,22 @@ def bq_answer(job, blob):
     best = None
     if n <= 14:
         for s in itertools.product(dom, repeat=n):
-            e = off + sum(a * x for a, x in zip(lin, s)) + sum(b * s[u] * s[v] for (u, v), b in quad.items())
+            e = (
+                off
+                + sum(a * x for a, x in zip(lin, s, strict=True))
+                + sum(b * s[u] * s[v] for (u, v), b in quad.items())
+            )
             if best is None or e < best[0]:
                 best = (e, list(s))
     else:
         s = [dom[0]] * n
-        e = off + sum(a * x for a, x in zip(lin, s)) + sum(b * s[u] * s[v] for (u, v), b in quad.items())
+        e = off + sum(a * x for a, x in zip(lin, s, strict=True)) + sum(b * s[u] * s[v] for (u, v), b in quad.items())
         best = (e, s)
     t = hybrid_timing(job)
-    arr = lambda data, dt, shape: {"type": "array", "data": data, "data_type": dt, "shape": shape, "use_bytes": False}
+
+    def arr(data: Any, dt: str, shape: list[int]) -> dict[str, Any]:
+        return {"type": "array", "data": data, "data_type": dt, "shape": shape, "use_bytes": False}
+
     ss = {
         "type": "SampleSet",
         "version": {"sampleset_schema": "3.2.0"},

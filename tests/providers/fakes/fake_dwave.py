@@ -355,7 +355,7 @@ class Sapi(Upstream):
         return {k: v for k, v in s.items() if k not in drop}
 
     def _cached(self, req, what, body):
-        etag = 'W/"%s"' % hashlib.md5(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        etag = f'W/"{hashlib.md5(json.dumps(body, sort_keys=True).encode()).hexdigest()}"'
         h = {"ETag": etag, "Cache-Control": "private, max-age=60"}
         if req.headers.get("If-None-Match") == etag:
             return Response(304, b"", h, ctype=None)

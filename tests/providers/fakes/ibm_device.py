@@ -5,6 +5,7 @@ import struct
 import time
 import zlib
 from datetime import datetime, timezone
+from typing import Any
 
 BACKEND = "ibm_fakeville"
 CMAP = [[0, 1], [1, 0], [1, 2], [2, 1]]
@@ -62,7 +63,10 @@ CONFIG = {
 
 def properties():
     d = "2026-01-01T00:00:00+00:00"
-    par = lambda n, u, v: {"date": d, "name": n, "unit": u, "value": v}
+
+    def par(name: str, unit: str, value: float) -> dict[str, Any]:
+        return {"date": d, "name": name, "unit": unit, "value": value}
+
     gates = []
     for g in ("id", "sx", "x", "rz"):
         for q in range(3):
@@ -108,7 +112,7 @@ def properties():
 
 def npy_u8(rows):
     """numpy .npy bytes of a 2-d uint8 array given as list of equal-length byte rows."""
-    head = "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, %d), }" % (len(rows), len(rows[0]))
+    head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(rows)}, {len(rows[0])}), }}"
     pad = 64 - (10 + len(head) + 1) % 64
     head = head + " " * pad + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + b"".join(bytes(r) for r in rows)
