@@ -245,6 +245,39 @@ def wrong_key():
     return told
 
 
+def tampered():
+    """The stand-in's own strictness: what was changed after it was signed is refused. Only with a real credential."""
+
+    def decode_path(request):
+        request.url = request.url.replace("%3A", ":").replace("%2F", "/")
+
+    def change_body(request):
+        request.body = (request.body or b"") + b" "
+        request.headers["Content-Length"] = str(len(request.body))
+
+    def change_query(request):
+        request.url += "?more=1"
+
+    def add_header(request):
+        request.headers["X-Amz-Security-Token"] = "anything"
+
+    def other_host(request):
+        request.headers["Host"] = "braket.us-east-1.amazonaws.com"
+
+    def old_date(request):
+        request.headers["X-Amz-Date"] = "20200101T000000Z"
+
+    told = {}
+    for change in (decode_path, change_body, change_query, add_header, other_host, old_date):
+        client = boto3.client("braket", config=once, endpoint_url=args.endpoint)
+        client.meta.events.register("before-send.braket", lambda request, change=change, **_: change(request))
+        call = client.search_devices if change is change_body else client.get_quantum_task
+        given = {"filters": []} if change is change_body else {"quantumTaskArn": own["task"]}
+        told[change.__name__] = refused(lambda call=call, given=given: call(**given), change.__name__)
+    verdict()
+    return told
+
+
 def isolation():
     """Other people's tasks and results, the account, and operations that cost or reveal more."""
     task = done(own["task"])
@@ -327,6 +360,8 @@ for check in (
 ):
     checks.run(check)
 checks.run(wrong_key)
+if ":" in args.token:
+    checks.run(tampered)
 if args.isolated:
     checks.run(isolation)
 checks.facts.pop("device", None)
