@@ -10,7 +10,8 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 
-use super::super::{CleanBody, CleanError, decode_whole};
+use super::super::error::CleanError;
+use super::super::{CleanBody, decode_whole};
 use super::*;
 
 const TOKEN: &str = "DEV-0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Filter, Needles, Rewrites};
+use super::filter::Filter;
+use super::{Needles, Rewrites};
 
 /// Secrets of all kinds, among them some that look like what they might be rendered as.
 const SECRETS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! Each rendering of each secret, whole and in all pieces.
 
-use super::super::{REMOVED, contains};
+use super::super::filter::{REMOVED, contains};
 use super::*;
 
 /// What remains beside `[removed]` must be short: the edges of base64 only.
