@@ -5,6 +5,7 @@
 //! other way to commit.
 
 mod accounts;
+mod admission_queue;
 mod admissions;
 mod api_keys;
 mod audit_events;
@@ -26,7 +27,7 @@ mod status;
 mod sweep;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -35,6 +36,8 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Clock, Timestamp};
 use crate::vault::Vault;
+
+use admission_queue::AdmissionQueue;
 
 pub use accounts::AccountChange;
 pub use admissions::Admission;
@@ -64,6 +67,8 @@ pub struct Repository {
     clock: Clock,
     vault: Arc<Vault>,
     last_readiness: Arc<Mutex<Option<(Timestamp, Readiness)>>>,
+    options: PgConnectOptions,
+    admissions: Arc<OnceLock<AdmissionQueue>>,
 }
 
 impl Repository {
@@ -83,8 +88,8 @@ impl Repository {
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
-            .connect_lazy_with(options);
-        Ok(Self { pool, clock, vault, last_readiness: Arc::default() })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, clock, vault, last_readiness: Arc::default(), options, admissions: Arc::default() })
     }
 
     /// Brings the schema up to date. Replicas may call this at the same time: one waits for the other.
@@ -98,6 +103,9 @@ impl Repository {
 
     /// Ends all connections; running statements may finish.
     pub async fn close(&self) {
+        if let Some(admissions) = self.admissions.get() {
+            admissions.close();
+        }
         self.pool.close().await;
     }
 
