@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use luna_organizations::cli::Configuration;
 use serde_json::{Value, json};
 
+use crate::support::ledger::{Job, end};
 use crate::support::{App, dwave, each, paths};
 
 const SECRET: &str = "DEV-canary-7f3a90";
@@ -60,6 +61,54 @@ async fn rotation_destroys_the_old_version_and_deletion_all() {
     app.admin.delete(&paths::token(&app.root, &id)).await.expect(204);
     assert!(versions().await.is_empty());
     app.admin.get(&paths::token(&app.root, &id)).await.expect_problem(404, "not_found");
+}
+
+/// A job is polled, cancelled and read with the version of the secret that submitted it.
+#[tokio::test]
+async fn a_version_that_was_replaced_stays_as_long_as_its_jobs_need_it() {
+    let app = App::start().await;
+    let id = app.token(&app.root, "one", SECRET).await;
+    let versions = async || -> Vec<i32> {
+        let all = "SELECT secret_version FROM qpu_token_secrets ORDER BY secret_version";
+        sqlx::query_scalar(all).fetch_all(&app.database).await.unwrap()
+    };
+    let credential = format!("{}/credential", paths::token(&app.root, &id));
+    let rotate = async |to: i32| {
+        let rotated = app.admin.put(&credential, &json!({"credential": {"token": "next"}})).await.expect(200);
+        assert_eq!(rotated["secret_version"], to);
+    };
+    let job = |secret_version| {
+        let (user, organization, at) = (app.admin.id.as_str(), Some(app.root.as_str()), app.clock.now());
+        Job { token: &id, secret_version, user, organization, reserved: 1, at }
+    };
+    let (open, reserved) = (job(1).submit(&app.database).await, job(1).reserve(&app.database).await.unwrap());
+    rotate(2).await;
+    assert_eq!(versions().await, [1, 2]);
+    rotate(3).await;
+    assert_eq!(versions().await, [1, 3], "one without jobs goes at once");
+    app.repository.stored_secrets_open().await.unwrap();
+
+    // As long as anything is open, and a week after the last of it ended.
+    app.repository.sweep().await.unwrap();
+    assert!(end(&app.database, open, Some(1), app.clock.now()).await);
+    app.clock.advance(TimeDelta::days(20));
+    app.repository.sweep().await.unwrap();
+    assert_eq!(versions().await, [1, 3]);
+    assert!(end(&app.database, reserved, None, app.clock.now()).await);
+    app.clock.advance(TimeDelta::days(6));
+    rotate(4).await;
+    app.repository.sweep().await.unwrap();
+    assert_eq!(versions().await, [1, 4]);
+    app.clock.advance(TimeDelta::days(2));
+    app.repository.sweep().await.unwrap();
+    assert_eq!(versions().await, [4]);
+
+    // With the token goes everything.
+    job(4).submit(&app.database).await;
+    rotate(5).await;
+    assert_eq!(versions().await, [4, 5]);
+    app.admin.delete(&paths::token(&app.root, &id)).await.expect(204);
+    assert!(versions().await.is_empty());
 }
 
 #[tokio::test]

@@ -149,7 +149,8 @@ async fn update_my_qpu_token(
 
 /// Replace an own QPU token's credential
 ///
-/// Makes a new secret version. The old one is destroyed.
+/// Makes a new secret version. The old one is destroyed: at once if no job needs it, else a week after the last job that was
+/// submitted with it has ended.
 #[utoipa::path(put, path = "/v1/me/qpu-tokens/{token}/credential", tag = "qpu-tokens",
     params(("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = RotateQpuToken,
     responses((status = 200, description = "the token's metadata", body = QpuToken)))]

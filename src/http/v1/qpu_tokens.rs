@@ -193,7 +193,8 @@ pub struct RotateQpuToken {
 
 /// Replace a QPU token's credential
 ///
-/// Makes a new secret version. The old one is destroyed.
+/// Makes a new secret version. The old one is destroyed: at once if no job needs it, else a week after the last job that was
+/// submitted with it has ended.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/credential", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = RotateQpuToken,
