@@ -11,17 +11,7 @@ SELECT u.id AS "user_id: UserId", u.email, u.home_organization_id AS "home: Orga
   FROM api_keys k
   JOIN users u ON u.id = k.user_id AND u.status = 'active'
   LEFT JOIN qpu_tokens t ON t.id = $2
-  LEFT JOIN LATERAL (
-      -- As whose member: the nearest to the token. A bound key stands for one membership only.
-      SELECT (array_agg(o.id ORDER BY cardinality(o.path))
-                 FILTER (WHERE t.organization_id = ANY (o.path) AND (t.inherited OR o.id = t.organization_id)))[1] AS member_of,
-             bool_or(r.role IS NOT NULL AND o.id = ANY (owner.path)) AS admin
-        FROM organizations owner, memberships x
-        JOIN organizations o ON o.id = x.organization_id
-        LEFT JOIN role_assignments r ON r.organization_id = x.organization_id AND r.user_id = x.user_id AND r.role = 'admin'
-       WHERE owner.id = t.organization_id AND x.user_id = u.id AND x.status = 'active'
-         AND (k.organization_id IS NULL OR x.organization_id = k.organization_id)
-  ) m ON true
+  LEFT JOIN LATERAL reach(u.id, t.organization_id, t.inherited, k.organization_id) m ON true
   LEFT JOIN LATERAL (
       SELECT bool_or($3 < q.starts_at OR $3 > q.ends_at) AS outside_window
         FROM quotas q WHERE q.qpu_token_id = t.id AND (q.user_id IS NULL OR q.user_id = u.id)

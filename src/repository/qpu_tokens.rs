@@ -57,7 +57,7 @@ pub struct TokenFilter {
 }
 
 /// The two owner columns, one of them null.
-fn columns(owner: TokenOwner) -> (Option<uuid::Uuid>, Option<uuid::Uuid>) {
+pub(super) fn columns(owner: TokenOwner) -> (Option<uuid::Uuid>, Option<uuid::Uuid>) {
     match owner {
         TokenOwner::Organization(id) => (Some(id.uuid()), None),
         TokenOwner::User(id) => (None, Some(id.uuid())),

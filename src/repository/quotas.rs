@@ -75,7 +75,7 @@ impl Repository {
         self.find_quota(grant, token, &QuotaSubject::User(user.clone())).await
     }
 
-    /// The limits on these tokens that the caller may know: an admin all of the organization's own tokens; everyone the
+    /// The limits on these tokens that the caller may know: an admin or auditor all of the organization's own tokens; everyone the
     /// own, on what is inherited too.
     pub async fn quotas(&self, grant: &Grant<List>, tokens: &[QpuTokenId]) -> Result<Vec<TokenLimit>> {
         let ids: Vec<Uuid> = tokens.iter().map(|token| token.uuid()).collect();
@@ -89,7 +89,7 @@ impl Repository {
             &ids,
             grant.organization().uuid(),
             grant.caller().map(UserId::uuid),
-            grant.is_admin(),
+            grant.oversees(),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -222,7 +222,7 @@ async fn resolve<A: Action<Place = InOrganization>>(
         "SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2 AND (inherited OR NOT $3)",
         token.uuid(),
         organization.uuid(),
-        grant.sees_inherited_only(),
+        grant.sees_inherited_only() && !grant.oversees(),
     )
     .fetch_optional(&mut *connection)
     .await?

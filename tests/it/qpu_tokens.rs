@@ -43,6 +43,15 @@ async fn no_answer_has_the_secret_in_it() {
     }
     assert_eq!(answers[3].expect(200)["name"], "Advantage");
     assert_eq!(answers[4].expect(200)["secret_version"], 2);
+    // Each tells where its use goes.
+    let use_url = format!("http://luna.example.com/v1/qpu/{id}");
+    let list = answers[2].expect(200);
+    for token in [&made, &answers[1].expect(200), &list["items"][0], &answers[3].expect(200), &answers[4].expect(200)] {
+        assert_eq!(token["use_url"], use_url.as_str());
+    }
+    let mine = app.admin.post("/v1/me/qpu-tokens", &dwave("mine")).await.expect(201);
+    let use_url = format!("http://luna.example.com/v1/qpu/{}", mine["id"].as_str().unwrap());
+    assert_eq!(mine["use_url"], use_url.as_str());
 }
 
 #[tokio::test]

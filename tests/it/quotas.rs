@@ -125,6 +125,13 @@ async fn users_read_their_own_limit_and_admins_all() {
     ida.get(&path).await.expect_problem(403, "forbidden");
     ada.put(&path, &json!({"quota": 500})).await.expect_problem(403, "forbidden");
     ada.get(&paths::quota(&app.root, &token)).await.expect_problem(403, "forbidden");
+    // Auditors read all limits, and a key for use its user's own.
+    let auditor = app.member_with_role(&app.root, "auditor", "auditor").await;
+    assert_eq!(auditor.get(&path).await.expect(200)["quota"], 5);
+    auditor.get(&paths::quota(&app.root, &token)).await.expect_problem(404, "not_found");
+    auditor.put(&path, &json!({"quota": 500})).await.expect_problem(403, "forbidden");
+    assert_eq!(app.key(&ada, "use").await.get(&path).await.expect(200)["quota"], 5);
+    app.key(&auditor, "use").await.get(&path).await.expect_problem(403, "insufficient_scope");
 
     // A token that is not inherited any more does not exist for those below, limit or not.
     app.admin.patch(&paths::token(&app.root, &token), &json!({"inherited": false})).await.expect(200);
