@@ -5,13 +5,7 @@ SELECT q.n AS "n!",
        k.id AS "key_id: ApiKeyId", k.digest, k.scope AS "scope: KeyScope", k.organization_id AS "bound_to: OrganizationId",
        t.id AS "token?: QpuTokenId", t.provider AS "provider?", t.organization_id AS "owner_organization: OrganizationId",
        t.user_id AS "owner_user: UserId", t.enabled AS "enabled?", t.expires_at AS token_expires_at,
-       m.member_of AS "member_of?: OrganizationId",
-       CASE WHEN m.member_of IS NOT NULL THEN false ELSE
-           EXISTS (SELECT FROM organizations o
-                     JOIN memberships x ON x.organization_id = ANY (o.path) AND x.user_id = u.id AND x.status = 'active'
-                     JOIN role_assignments r ON r.organization_id = x.organization_id AND r.user_id = x.user_id AND r.role = 'admin'
-                    WHERE o.id = t.organization_id AND (k.organization_id IS NULL OR x.organization_id = k.organization_id))
-       END AS "looks_after!",
+       m.member_of AS "member_of?: OrganizationId", m.admin AS "looks_after!",
        EXISTS (SELECT FROM quotas l
                 WHERE l.qpu_token_id = t.id AND (l.user_id IS NULL OR l.user_id = u.id)
                   AND ($3 < l.starts_at OR $3 > l.ends_at)) AS "outside_window!",
@@ -22,14 +16,7 @@ SELECT q.n AS "n!",
   JOIN api_keys k ON k.id = q.key AND (k.expires_at IS NULL OR k.expires_at > $3)
   JOIN users u ON u.id = k.user_id AND u.status = 'active'
   LEFT JOIN qpu_tokens t ON t.id = q.token
-  LEFT JOIN LATERAL (
-      -- As whose member: the nearest to the token. A bound key stands for one membership only.
-      SELECT o.id AS member_of
-        FROM memberships x JOIN organizations o ON o.id = x.organization_id
-       WHERE x.user_id = u.id AND x.status = 'active' AND (k.organization_id IS NULL OR x.organization_id = k.organization_id)
-         AND t.organization_id = ANY (o.path) AND (t.inherited OR o.id = t.organization_id)
-       ORDER BY cardinality(o.path) LIMIT 1
-  ) m ON true
+  LEFT JOIN LATERAL reach(u.id, t.organization_id, t.inherited, k.organization_id) m ON true
   LEFT JOIN LATERAL (
       SELECT count(*) AS seen, max(c.secret_version) AS secret_version, min(c.place) AS place
         FROM unnest($4::bigint[], $5::text[], $6::text[]) AS named (n, kind, id)

@@ -4,6 +4,7 @@
 //! grant*, and ends with [`change::Change::commit`], which writes the audit event into the same transaction. There is no
 //! other way to commit.
 
+mod access;
 mod accounts;
 mod admission_queue;
 mod admissions;
@@ -25,6 +26,7 @@ mod signing_keys;
 mod standing;
 mod status;
 mod sweep;
+mod usage;
 mod users;
 
 use std::sync::{Arc, OnceLock};
@@ -55,6 +57,7 @@ pub use quotas::{QuotaChange, QuotaSubject, TokenLimit};
 pub use sessions::{NewSession, Refreshed};
 pub use standing::Asked;
 pub use status::Readiness;
+pub use usage::{TokenUsage, UsageFilter};
 pub use users::{NewUser, UserChange, UserFilter};
 
 /// How long a request waits for a connection before it is told that the database is not there.
