@@ -27,6 +27,7 @@ pub mod providers;
 mod rule;
 mod settle;
 mod tally;
+mod unambiguous;
 mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
