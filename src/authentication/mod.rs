@@ -26,7 +26,9 @@ pub use api_key::{ApiKey, ApiKeyDigest};
 pub use credential::Presented;
 pub use digest::Digest;
 pub use error::AuthenticationError;
-pub use one_time_token::{InvitationDigest, InvitationToken, OneTimeToken, RefreshDigest, RefreshToken};
+pub use one_time_token::{
+    InvitationDigest, InvitationToken, LeaseDigest, LeaseToken, OneTimeToken, RefreshDigest, RefreshToken,
+};
 pub use password::{NewPassword, Password, PasswordHash, generate_password};
 pub use password_hasher::{PasswordHasher, PasswordVerified};
 pub use signing_key::{Jwk, Jwks, SigningKey, VerifyingKey};

@@ -24,6 +24,7 @@ mod inject;
 mod meter;
 mod prepare;
 pub mod providers;
+mod redemption;
 mod rule;
 mod settle;
 mod tally;
@@ -41,6 +42,7 @@ pub use body::{Body, BoxError, full};
 pub use content::Content;
 pub use denial::Denial;
 pub use head::Head;
+pub use redemption::RedeemedLease;
 pub use rule::{AllowList, Effect, Operation, Passage, Rule};
 
 use crate::authorization::Origin;

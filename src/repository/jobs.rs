@@ -69,25 +69,9 @@ impl Repository {
     /// [`Refusal::QuotaExhausted`] or [`Refusal::QuotaNotActive`].
     pub async fn reserve_jobs(&self, grant: &Grant<Submit>, submission: &Submission<'_>) -> Result<Vec<JobId>> {
         let OfToken { token, member_of, .. } = grant.of_token();
-        let ids: Vec<Uuid> = submission.amounts.iter().map(|_| JobId::new().uuid()).collect();
-        let refusal = sqlx::query_scalar!(
-            "SELECT reserve_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            token.uuid(),
-            submission.secret_version,
-            grant.caller().map(UserId::uuid),
-            member_of.map(OrganizationId::uuid),
-            submission.kind.as_str(),
-            submission.place,
-            &ids,
-            submission.amounts,
-            self.now(),
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        match refusal {
-            None => Ok(ids.into_iter().map(JobId::from).collect()),
-            Some(word) => Err(self::refusal(&word).into()),
-        }
+        let person = grant.caller().ok_or(Refusal::Forbidden("a login"))?;
+        let mut connection = self.pool.acquire().await?;
+        reserve(&mut connection, Reserving { token, person, member_of, submission }, self.now()).await
     }
 
     /// Opens the jobs that the provider took and releases the others; each is an event of its own. Answers which of the
@@ -289,6 +273,41 @@ impl Repository {
         }
         let target = Target::new(grant.audited_in(), "qpu-token", grant.token().uuid()).with("requests", counts);
         if refused { change.commit_refusal(target).await } else { change.commit(target).await }
+    }
+}
+
+/// Who reserves what.
+pub(super) struct Reserving<'a> {
+    pub(super) token: QpuTokenId,
+    pub(super) person: UserId,
+    pub(super) member_of: Option<OrganizationId>,
+    pub(super) submission: &'a Submission<'a>,
+}
+
+/// Reserves room in all limits that apply, or in none.
+pub(super) async fn reserve(
+    connection: &mut sqlx::PgConnection,
+    Reserving { token, person, member_of, submission }: Reserving<'_>,
+    now: Timestamp,
+) -> Result<Vec<JobId>> {
+    let ids: Vec<Uuid> = submission.amounts.iter().map(|_| JobId::new().uuid()).collect();
+    let refused = sqlx::query_scalar!(
+        "SELECT reserve_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        token.uuid(),
+        submission.secret_version,
+        person.uuid(),
+        member_of.map(OrganizationId::uuid),
+        submission.kind.as_str(),
+        submission.place,
+        &ids,
+        submission.amounts,
+        now,
+    )
+    .fetch_one(connection)
+    .await?;
+    match refused {
+        None => Ok(ids.into_iter().map(JobId::from).collect()),
+        Some(word) => Err(refusal(&word).into()),
     }
 }
 
