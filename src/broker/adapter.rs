@@ -142,6 +142,9 @@ pub struct Learned {
     pub created: Vec<Option<String>>,
     /// Jobs that are over, with what they used in the provider's native unit.
     pub used: Vec<(JobReference, i64)>,
+    /// A job with the jobs that it consists of, where those have names of their own: they belong to whoever it belongs to,
+    /// and what they used is part of what it used.
+    pub parts: Option<(JobReference, Vec<JobReference>)>,
     /// Jobs that the provider does not know.
     pub gone: bool,
     /// Whether the answer was changed.

@@ -163,7 +163,10 @@ impl Broker {
     async fn keep_visible(&self, grant: &Grant<Use>, list: &List, value: &mut Value) -> Result<(), Denial> {
         let not_understood = || not_understood(Unreadable::Broken);
         let items = value.pointer_mut(&list.items).and_then(Value::as_array_mut).ok_or_else(not_understood)?;
-        let reference = |item: &Value| item.pointer(&list.id).and_then(Value::as_str).map(JobReference::job);
+        let reference = |item: &Value| {
+            let id = item.pointer(&list.id)?.as_str()?.to_owned();
+            Some(JobReference { kind: list.kind, id })
+        };
         let listed: Vec<JobReference> = items.iter().filter_map(reference).collect();
         let visible: HashSet<JobReference> = self.repository.visible_jobs(grant, &listed).await?;
         items.retain(|item| reference(item).is_some_and(|job| visible.contains(&job)));

@@ -34,6 +34,10 @@ impl Broker {
                 return Err(Refusal::NotFound("job").into());
             }
         }
+        if let Some((whole, parts)) = &learned.parts {
+            let ids: Vec<&str> = parts.iter().map(|part| part.id.as_str()).filter(|id| is_plain_id(id)).collect();
+            self.repository.adopt_parts(asked.door.token, whole, &ids).await?;
+        }
         for (job, used) in &learned.used {
             self.repository.settle_job(asked.door.token, job, *used).await?;
         }

@@ -40,6 +40,8 @@ pub struct List {
     pub items: Cow<'static, str>,
     /// JSON pointer to the provider's id in each item.
     pub id: Cow<'static, str>,
+    /// What the items are.
+    pub kind: JobKind,
     /// JSON pointers to numbers of items, which are set to what is left.
     pub counts: &'static [&'static str],
 }
@@ -64,6 +66,8 @@ pub struct Rule {
     pub answer: Passage,
     /// The list that the answer is.
     pub list: Option<List>,
+    /// Whether what it names is gone afterwards, with what the provider knows of its usage.
+    pub destroys: bool,
     /// Whether a request without any key may do it. It is sent without a credential.
     pub anonymous: bool,
 }
@@ -86,6 +90,7 @@ impl Rule {
             request: Passage::Stream,
             answer: Passage::Stream,
             list: None,
+            destroys: false,
             anonymous: false,
         }
     }
@@ -100,6 +105,12 @@ impl Rule {
     #[must_use]
     pub fn cancels(self) -> Self {
         Self { effect: Effect::Cancel, ..self }
+    }
+
+    /// It deletes, for good: what is not over yet cannot be deleted, and what is over is booked before.
+    #[must_use]
+    pub fn destroys(self) -> Self {
+        Self { effect: Effect::Cancel, destroys: true, ..self }
     }
 
     /// The broker answers it.
@@ -134,8 +145,14 @@ impl Rule {
         id: impl Into<Cow<'static, str>>,
         counts: &'static [&'static str],
     ) -> Self {
-        let list = List { items: items.into(), id: id.into(), counts };
+        let list = List { items: items.into(), id: id.into(), kind: JobKind::Job, counts };
         Self { answer: Passage::Whole, list: Some(list), ..self }
+    }
+
+    /// The list is one of these, and not of jobs.
+    #[must_use]
+    pub fn of(self, kind: JobKind) -> Self {
+        Self { list: self.list.map(|list| List { kind, ..list }), ..self }
     }
 
     /// A request without any key may do it.

@@ -5,12 +5,15 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::adapter::Outgoing;
+use super::adapter::{Adapter, Outgoing};
+use super::admit::Member;
 use super::body::{Moved, Timed, full, read};
 use super::forward::boxed;
+use super::rule::Operation;
 use super::{Broker, Denial, Learned};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;
+use crate::vault::{Binding, SealedCredential};
 
 /// How many jobs are taken at a time.
 const AT_ONCE: i64 = 32;
@@ -64,20 +67,47 @@ impl Broker {
         let Some(provider) = self.providers.get(&job.binding.provider) else { return Ok(Learned::default()) };
         let adapter = &*provider.adapter;
         let Some(operation) = adapter.settle(reference, &job.place) else { return Ok(Learned::default()) };
-        let url = format!("{}/{}", adapter.base(&operation), operation.target);
+        self.ask_for(adapter, &operation, &job.binding, &job.sealed).await
+    }
+
+    async fn ask_for(
+        &self,
+        adapter: &dyn Adapter,
+        operation: &Operation,
+        binding: &Binding,
+        sealed: &SealedCredential,
+    ) -> Result<Learned, Denial> {
+        let url = format!("{}/{}", adapter.base(operation), operation.target);
         let method = operation.rule.method.clone();
         let outgoing = Outgoing { method, url, headers: HeaderMap::new(), body: None };
-        let injected = self.inject(adapter, &operation, outgoing, &job.binding, &job.sealed).await?;
+        let injected = self.inject(adapter, operation, outgoing, binding, sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
         if status == StatusCode::UNAUTHORIZED {
-            self.exchanges.forget((job.binding.token, job.binding.secret_version));
+            self.exchanges.forget((binding.token, binding.secret_version));
         }
         let body = Timed::new(boxed(answer.into_body()), Moved::new()).boxed_unsync();
         let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
         let bytes = read(body, LONGEST).await.map_err(failed)?;
         let mut value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(adapter.learn(&operation, status, &mut value))
+        Ok(adapter.learn(operation, status, &mut value))
+    }
+
+    /// Books what jobs have used before the provider forgets it.
+    pub(super) async fn settle_before_the_end(&self, adapter: &dyn Adapter, member: &Member) -> Result<(), Denial> {
+        for job in &member.operation.jobs {
+            let Some(operation) = adapter.settle(job, &member.operation.place) else { continue };
+            let learned = self.ask_for(adapter, &operation, &member.binding, &member.sealed).await?;
+            for (reference, used) in &learned.used {
+                self.repository.settle_job(member.binding.token, reference, *used).await?;
+            }
+            if !learned.gone && !learned.used.iter().any(|(reference, _)| reference == job) {
+                let message =
+                    "what this has used is not known yet; it can be deleted when it is over, and cancelled before";
+                return Err(Denial::new(StatusCode::CONFLICT, "not_over", message));
+            }
+        }
+        Ok(())
     }
 
     async fn conclude(&self, job: &DueJob, learned: Learned) -> crate::repository::Result<()> {

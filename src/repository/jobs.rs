@@ -153,7 +153,7 @@ impl Repository {
         for job in jobs {
             // What a cancelled job has used is known soon.
             let id = sqlx::query_scalar!(
-                r#"UPDATE jobs SET check_at = least(check_at, $4)
+                r#"UPDATE jobs SET check_at = CASE WHEN state = 'open' THEN least(check_at, $4) END
                     WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3 RETURNING id AS "id: JobId""#,
                 grant.token().uuid(),
                 job.kind.as_str(),
@@ -167,6 +167,29 @@ impl Repository {
             }
         }
         change.commit_recorded().await
+    }
+
+    /// Gives the parts of a job, which the provider has named, to whoever the job belongs to. What they use is booked with it.
+    pub async fn adopt_parts(&self, token: QpuTokenId, whole: &JobReference, parts: &[&str]) -> Result<()> {
+        let ids: Vec<Uuid> = parts.iter().map(|_| JobId::new().uuid()).collect();
+        sqlx::query!(
+            "INSERT INTO jobs (id, qpu_token_id, secret_version, user_id, organization_id, kind, place, provider_job_id, state,
+                               reserved, used, created_at, ended_at)
+             SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, whole.kind,
+                    whole.place, part.name, 'settled', 0, 0, whole.created_at, $6
+               FROM jobs whole, unnest($4::uuid[], $5::text[]) AS part (id, name)
+              WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
+                 ON CONFLICT DO NOTHING",
+            token.uuid(),
+            whole.kind.as_str(),
+            whole.id,
+            &ids,
+            parts as _,
+            self.now(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Books what a job used, once: whoever learns it first. Answers whether this was it.

@@ -1,6 +1,8 @@
 //! The providers, a file each. Their addresses come from the operator.
 
 mod dwave;
+mod fujitsu;
+mod ionq;
 mod keys;
 
 use bytes::Bytes;
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use super::denial::Denial;
 
 pub use dwave::Dwave;
+pub use fujitsu::Fujitsu;
+pub use ionq::Ionq;
 
 /// Addresses of a provider that an operator has set; the provider's own stand in for the others.
 pub type Addresses = std::collections::BTreeMap<&'static str, String>;

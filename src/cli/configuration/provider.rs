@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{Configuration, ConfigurationError};
-use crate::broker::providers::{Addresses, Dwave};
+use crate::broker::providers::{Addresses, Dwave, Fujitsu, Ionq};
 use crate::broker::{Adapter, Reachable};
 use crate::domain::{CredentialForm, FieldName, Provider, ProviderName, Providers};
 
@@ -136,6 +136,8 @@ impl Configuration {
             }
             let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
                 "dwave" => Arc::new(Dwave::new(&addresses)),
+                "fujitsu" => Arc::new(Fujitsu::new(&addresses)),
+                "ionq" => Arc::new(Ionq::new(&addresses)),
                 _ => continue,
             };
             reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
