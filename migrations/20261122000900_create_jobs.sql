@@ -31,4 +31,4 @@ CREATE INDEX jobs_by_use ON jobs (qpu_token_id, created_at);
 CREATE INDEX jobs_by_user ON jobs (user_id);
 CREATE INDEX jobs_by_organization ON jobs (organization_id);
 CREATE INDEX jobs_to_check ON jobs (check_at) WHERE check_at IS NOT NULL;
-CREATE INDEX jobs_by_secret ON jobs (qpu_token_id, secret_version) WHERE ended_at IS NULL;
+CREATE INDEX jobs_by_secret ON jobs (qpu_token_id, secret_version, ended_at);

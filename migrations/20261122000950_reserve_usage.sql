@@ -2,6 +2,17 @@
 -- the limit so that a submission reads two rows and not all jobs.
 ALTER TABLE quotas ADD COLUMN reserved bigint NOT NULL DEFAULT 0 CHECK (reserved >= 0);
 
+-- Which limit stands in the way of a person who would use so much more of a token: null if none does.
+CREATE FUNCTION limit_in_the_way(token uuid, person uuid, amount bigint, moment timestamptz) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN moment < starts_at OR moment > ends_at THEN 'quota_not_active' ELSE 'quota_exhausted' END
+      FROM quotas
+     WHERE qpu_token_id = token AND (user_id IS NULL OR user_id = person)
+       AND (moment < starts_at OR moment > ends_at OR quota_used + reserved >= quota
+            OR quota_used + reserved + amount > quota)
+     ORDER BY (moment < starts_at OR moment > ends_at) DESC LIMIT 1
+$$;
+
 -- Everything that counts usage or changes limits of one token locks first the token, then its limits in one order.
 -- Counting locks it for sharing, so that submissions do not wait for each other where there is no limit.
 
@@ -21,14 +32,8 @@ BEGIN
     END IF;
     PERFORM 1 FROM quotas WHERE qpu_token_id = token AND (user_id IS NULL OR user_id = person)
       ORDER BY user_id NULLS FIRST FOR NO KEY UPDATE;
-    SELECT CASE WHEN moment < starts_at OR moment > ends_at THEN 'quota_not_active' ELSE 'quota_exhausted' END
-      INTO refusal
-      FROM quotas
-     WHERE qpu_token_id = token AND (user_id IS NULL OR user_id = person)
-       AND (moment < starts_at OR moment > ends_at OR quota_used + reserved >= quota
-            OR quota_used + reserved + total > quota)
-     ORDER BY (moment < starts_at OR moment > ends_at) DESC LIMIT 1;
-    IF FOUND THEN
+    refusal := limit_in_the_way(token, person, total, moment);
+    IF refusal IS NOT NULL THEN
         RETURN refusal;
     END IF;
     UPDATE quotas SET reserved = reserved + total

@@ -25,16 +25,22 @@ pub enum Rule {
     Owner,
     /// Anyone who may know the organization: its members, those of organizations below, holders of a role.
     Visible,
+    /// Members of the organization or one below.
+    Member,
     /// Members of the organization or one below, and admins.
     MemberOrAdmin,
+    /// Members of the organization or one below, admins and auditors.
+    MemberAdminOrAuditor,
     /// Admins and auditors.
     AdminOrAuditor,
     /// Admins and auditors; anyone about themselves.
     AdminAuditorOrSelf,
-    /// Admins; anyone about themselves.
-    AdminOrSelf,
+    /// Admins and auditors; members of the organization or one below about themselves.
+    AdminAuditorOrUser,
     /// Admins.
     Admin,
+    /// Solvers.
+    Solver,
     /// Members of the organization that owns the token; where it is inherited, of those below; a personal token's owner.
     User,
     /// Whoever may use the token; admins of the organization that owns it, and of those above.
@@ -49,9 +55,12 @@ impl Rule {
     pub const fn allows(self, role: Role) -> bool {
         match self {
             Self::SignedIn | Self::Owner | Self::Visible => true,
-            Self::AdminOrAuditor | Self::AdminAuditorOrSelf => matches!(role, Role::Admin | Role::Auditor),
-            Self::MemberOrAdmin | Self::AdminOrSelf | Self::UserOrAdmin | Self::Admin => matches!(role, Role::Admin),
-            Self::User | Self::Proven => false,
+            Self::AdminOrAuditor | Self::AdminAuditorOrSelf | Self::AdminAuditorOrUser | Self::MemberAdminOrAuditor => {
+                matches!(role, Role::Admin | Role::Auditor)
+            }
+            Self::MemberOrAdmin | Self::UserOrAdmin | Self::Admin => matches!(role, Role::Admin),
+            Self::Solver => matches!(role, Role::Solver),
+            Self::Member | Self::User | Self::Proven => false,
         }
     }
 }
@@ -61,6 +70,8 @@ impl Rule {
 pub enum KeyNeed {
     /// Every scope will do.
     Any,
+    /// `read` or `full`; about its own user, every scope.
+    ReadOrOwn,
     /// `read` or `full`.
     Read,
     /// `use` or `full`.
@@ -101,6 +112,9 @@ pub mod token_verb {
     /// Destroy it.
     #[derive(Debug)]
     pub struct Delete;
+    /// See what was used of it.
+    #[derive(Debug)]
+    pub struct ReadUsage;
 }
 
 macro_rules! token_actions {
@@ -116,6 +130,7 @@ token_actions! {
     Update: Update;
     Rotate: Rotate;
     Delete: Delete;
+    ReadUsage: ReadUsage;
 }
 
 mod sealed {
@@ -190,6 +205,8 @@ actions! {
         Rotate = "rotate", Own, Owner, Write;
         /// Destroy one.
         Delete = "delete", Own, Owner, Write;
+        /// See what was used of one.
+        ReadUsage = "read-usage", Own, Owner, Any;
     }
     organizations: "organizations" {
         /// Create the root, from the command line only.
@@ -252,6 +269,10 @@ actions! {
         Rotate = "rotate", InOrganization, Admin, Write;
         /// Destroy one.
         Delete = "delete", InOrganization, Admin, Write;
+        /// See what was used of one: admins and auditors everyone's use, others their own.
+        ReadUsage = "read-usage", InOrganization, MemberAdminOrAuditor, Any;
+        /// See why somebody may use one or not: admins about everyone, others about themselves.
+        ReadAccess = "read-access", InOrganization, MemberOrAdmin, Any;
     }
     jobs: "jobs" {
         /// Use a token at its provider, through the broker: see devices and come back to jobs.
@@ -262,16 +283,28 @@ actions! {
         Cancel = "cancel", OfToken, UserOrAdmin, Use;
     }
     quotas: "quotas" {
-        /// See limits next to the tokens in a list: admins all, others their own.
+        /// See limits next to the tokens in a list: admins and auditors all, others their own.
         List = "list", InOrganization, MemberOrAdmin, Read;
         /// See the organization's limit on a token.
-        Read = "read", InOrganization, Admin, Read;
+        Read = "read", InOrganization, AdminOrAuditor, Read;
         /// See a user's limit on a token.
-        ReadUser = "read-user", InOrganization, AdminOrSelf, Read;
+        ReadUser = "read-user", InOrganization, AdminAuditorOrUser, ReadOrOwn;
         /// Set and change limits.
         Write = "write", InOrganization, Admin, Write;
         /// Lift a limit.
         Delete = "delete", InOrganization, Admin, Write;
+    }
+    leases: "leases" {
+        /// See the leases of a token: admins all, others their own.
+        List = "list", InOrganization, MemberOrAdmin, Any;
+        /// Make one for a token that one may use.
+        Create = "create", InOrganization, Member, Use;
+        /// Take one back before it is redeemed: the own, admins any.
+        Revoke = "revoke", InOrganization, MemberOrAdmin, Use;
+        /// Get the credential for one, once; somebody else's only.
+        Redeem = "redeem", InOrganization, Solver, Use;
+        /// Say what was used with one that one has redeemed.
+        Report = "report", Own, SignedIn, Use;
     }
     audit_events: "audit-events" {
         /// Read the audit log.

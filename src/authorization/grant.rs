@@ -9,7 +9,7 @@ use super::action::{self, Action};
 use super::place::{Console, Holder, InOrganization, OfToken, Own, TokenPlace, Verified};
 use super::standing::{Authenticator, Relation, Standing};
 use crate::authentication::PasswordVerified;
-use crate::domain::{OrganizationId, QpuTokenId, Role, TokenOwner, UserId};
+use crate::domain::{OrganizationId, QpuTokenId, Role, TokenOwner, UserId, UserReference};
 
 /// May do `A`, in `A`'s place.
 pub struct Grant<A: Action> {
@@ -122,6 +122,12 @@ impl<A: Action> Grant<A> {
         }
     }
 
+    /// Whether the caller is this user.
+    #[must_use]
+    pub fn is_by(&self, user: &UserReference) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.is_of(user))
+    }
+
     fn relation(&self) -> Option<&Relation> {
         self.standing.as_ref().and_then(|standing| standing.relation.as_ref())
     }
@@ -144,6 +150,18 @@ impl<A: Action<Place: TokenPlace>> Grant<A> {
     #[must_use]
     pub fn token_owner(&self) -> TokenOwner {
         self.place.owner()
+    }
+
+    /// Whether the caller sees what others use and how they are limited: an admin or auditor, with a credential that is good
+    /// for that. On a personal token there are no others.
+    #[must_use]
+    pub fn oversees(&self) -> bool {
+        let reads = self.authenticator().is_some_and(Authenticator::reads_of_others);
+        let holds = |role| self.relation().is_some_and(|relation| relation.holds(role));
+        match self.place.owner() {
+            TokenOwner::User(_) => true,
+            TokenOwner::Organization(_) => reads && (holds(Role::Admin) || holds(Role::Auditor)),
+        }
     }
 
     /// Whether the caller sees inherited tokens only: a member of an organization below who is no admin here.

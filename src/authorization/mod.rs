@@ -37,5 +37,5 @@ mod standing;
 pub use action::{Action, KeyNeed, Permission, Rule, TokenAction};
 pub use grant::{Actor, CommandLine, Grant, Origin};
 pub use place::{Console, Holder, InOrganization, OfToken, Own, Place, TokenPlace, Verified};
-pub use policy::{decide, decide_use, may};
+pub use policy::{OVERSEER, decide, decide_use, may, usable};
 pub use standing::{Authenticator, Reach, Relation, Standing};

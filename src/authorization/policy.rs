@@ -18,8 +18,8 @@ pub fn decide<A: Action>(
     subject: Option<&UserReference>,
 ) -> Result<Grant<A>, Refusal> {
     let place = A::Place::of(&standing).ok_or(Refusal::NotFound("organization"))?;
-    key_reaches(A::NEED, A::RULE, &standing.authenticator)?;
-    let about_self = subject.is_some_and(|subject| names(subject, &standing));
+    let about_self = subject.is_some_and(|subject| standing.is_of(subject));
+    key_reaches(A::NEED, A::RULE, &standing.authenticator, about_self)?;
     if !may(A::RULE, standing.relation.as_ref(), about_self) {
         return Err(Refusal::Forbidden(needed(A::RULE)));
     }
@@ -41,20 +41,40 @@ pub fn decide_use<A: Action<Place = OfToken>>(
     if !reach.user && !reach.admin {
         return Err(Refusal::NotFound("QPU token"));
     }
-    key_reaches(A::NEED, A::RULE, &standing.authenticator)?;
+    key_reaches(A::NEED, A::RULE, &standing.authenticator, false)?;
     if !reach.user && A::RULE != Rule::UserOrAdmin {
         return Err(Refusal::Forbidden(needed(A::RULE)));
     }
+    match usable(reach, now) {
+        Err(Refusal::QuotaNotActive) if of_own => {}
+        answer => answer?,
+    }
+    Ok(Grant::new(standing, origin, reach.token))
+}
+
+/// Whether a token can be used at this time, by those who may.
+///
+/// # Errors
+/// [`Refusal::TokenDisabled`], [`Refusal::TokenExpired`] or [`Refusal::QuotaNotActive`].
+pub fn usable(reach: &Reach, now: Timestamp) -> Result<(), Refusal> {
     if !reach.enabled {
         return Err(Refusal::TokenDisabled);
     }
     if reach.expires_at.is_some_and(|end| end <= now) {
         return Err(Refusal::TokenExpired);
     }
-    if reach.outside_window && !of_own {
-        return Err(Refusal::QuotaNotActive);
+    if reach.outside_window { Err(Refusal::QuotaNotActive) } else { Ok(()) }
+}
+
+impl Grant<super::action::leases::Create> {
+    /// The same caller, a job with this token: whoever may submit one may have a solver do it.
+    ///
+    /// # Errors
+    /// What [`decide_use`] says.
+    pub fn for_job(&self, reach: &Reach, now: Timestamp) -> Result<Grant<super::action::jobs::Submit>, Refusal> {
+        let standing = self.standing().ok_or(Refusal::Forbidden("a login"))?;
+        decide_use(reach, Arc::clone(standing), self.origin().clone(), now, false)
     }
-    Ok(Grant::new(standing, origin, reach.token))
 }
 
 impl Grant<super::action::jobs::Use> {
@@ -94,17 +114,20 @@ pub fn may(rule: Rule, relation: Option<&Relation>, about_self: bool) -> bool {
     match rule {
         Rule::SignedIn | Rule::Owner => true,
         Rule::Visible => relation.visible(),
+        Rule::Member => member,
         Rule::MemberOrAdmin => member || admin,
+        Rule::MemberAdminOrAuditor => member || admin || auditor,
         Rule::AdminOrAuditor => admin || auditor,
         Rule::AdminAuditorOrSelf => admin || auditor || (relation.member && about_self),
-        Rule::AdminOrSelf => admin || (member && about_self),
+        Rule::AdminAuditorOrUser => admin || auditor || (member && about_self),
         Rule::Admin => admin,
+        Rule::Solver => relation.holds(Role::Solver),
         // What is asked about a token, `decide_use` answers.
         Rule::User | Rule::UserOrAdmin | Rule::Proven => false,
     }
 }
 
-fn key_reaches(need: KeyNeed, rule: Rule, authenticator: &Authenticator) -> Result<(), Refusal> {
+fn key_reaches(need: KeyNeed, rule: Rule, authenticator: &Authenticator, about_self: bool) -> Result<(), Refusal> {
     let Authenticator::ApiKey { scope, bound_to, .. } = authenticator else { return Ok(()) };
     if need == KeyNeed::Session {
         return Err(Refusal::SessionRequired);
@@ -114,25 +137,25 @@ fn key_reaches(need: KeyNeed, rule: Rule, authenticator: &Authenticator) -> Resu
     }
     match (scope, need) {
         (KeyScope::Full, _)
-        | (KeyScope::Read, KeyNeed::Read | KeyNeed::Any)
+        | (KeyScope::Read, KeyNeed::Read | KeyNeed::ReadOrOwn | KeyNeed::Any)
         | (KeyScope::Use, KeyNeed::Use | KeyNeed::Any) => Ok(()),
+        (KeyScope::Use, KeyNeed::ReadOrOwn) if about_self => Ok(()),
         (KeyScope::Read | KeyScope::Use, _) => Err(Refusal::InsufficientScope),
     }
 }
 
-fn names(subject: &UserReference, standing: &Standing) -> bool {
-    match subject {
-        UserReference::Id(id) => *id == standing.user,
-        UserReference::Email(email) => email.key() == standing.email.to_lowercase(),
-    }
-}
+/// Whom one needs to be to see what concerns others.
+pub const OVERSEER: &str = "the admin or auditor role in this organization or above it";
 
 const fn needed(rule: Rule) -> &'static str {
     match rule {
         Rule::SignedIn | Rule::Owner | Rule::Proven => "a login",
         Rule::User | Rule::UserOrAdmin => "membership in the organization that owns the token",
-        Rule::Visible | Rule::MemberOrAdmin => "membership in this organization or one below it",
-        Rule::AdminOrAuditor | Rule::AdminAuditorOrSelf => "the admin or auditor role in this organization or above it",
-        Rule::AdminOrSelf | Rule::Admin => "the admin role in this organization or above it",
+        Rule::Visible | Rule::Member | Rule::MemberOrAdmin | Rule::MemberAdminOrAuditor => {
+            "membership in this organization or one below it"
+        }
+        Rule::AdminOrAuditor | Rule::AdminAuditorOrSelf | Rule::AdminAuditorOrUser => OVERSEER,
+        Rule::Admin => "the admin role in this organization or above it",
+        Rule::Solver => "the solver role in the organization that owns the token, or above it",
     }
 }

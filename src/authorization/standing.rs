@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::place::OfToken;
-use crate::domain::{ApiKeyId, KeyScope, OrganizationId, Role, SessionId, Timestamp, UserId};
+use crate::domain::{ApiKeyId, KeyScope, OrganizationId, Role, SessionId, Timestamp, UserId, UserReference};
 
 /// Who is asking, with what, and what that user is in the organization that the request is about.
 #[derive(Debug, Clone)]
@@ -18,6 +18,17 @@ pub struct Standing {
     pub authenticator: Authenticator,
     /// `None` if the request names no organization, or one that does not exist or is out of the key's bounds.
     pub relation: Option<Relation>,
+}
+
+impl Standing {
+    /// Whether it is this user's.
+    #[must_use]
+    pub fn is_of(&self, user: &UserReference) -> bool {
+        match user {
+            UserReference::Id(id) => *id == self.user,
+            UserReference::Email(email) => email.key() == self.email.to_lowercase(),
+        }
+    }
 }
 
 /// What the caller authenticated with.
@@ -44,6 +55,12 @@ impl Authenticator {
             Self::Session(id) => id.uuid(),
             Self::ApiKey { id, .. } => id.uuid(),
         }
+    }
+
+    /// Whether it is good for reading what concerns others than its user: an API key of scope `use` is not.
+    #[must_use]
+    pub fn reads_of_others(&self) -> bool {
+        !matches!(self, Self::ApiKey { scope: KeyScope::Use, .. })
     }
 
     /// The organization that an API key is bound to.

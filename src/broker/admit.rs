@@ -48,7 +48,7 @@ impl Broker {
         let none = HashSet::new();
         let jobs = operation.as_ref().map_or(&none, |operation| &operation.jobs);
         let admission = self.repository.admit(&key, door.token, jobs, &door.origin).await?;
-        let Admission { grant, binding, sealed, place, .. } = admission;
+        let Admission { grant, binding, sealed, place } = admission;
         let Some(mut operation) = operation else {
             self.tally.count(grant, "not_allowed".into(), true);
             return Err(Denial::not_allowed());

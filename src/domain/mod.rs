@@ -1,5 +1,6 @@
 //! The nouns: ids, names, states and the refusals that a caller may see. Pure: no database, no HTTP.
 
+mod access;
 mod clock;
 mod email;
 mod id;
@@ -9,9 +10,11 @@ mod page;
 mod provider;
 mod refusal;
 mod text;
+mod usage;
 mod user_reference;
 mod word;
 
+pub use access::{Access, AccessLimit, AccessReason, AccessToToken, LimitSubject};
 pub use clock::{Clock, Timestamp};
 pub use email::EmailAddress;
 pub use id::{ApiKeyId, AuditEventId, InvitationId, JobId, LeaseId, OrganizationId, QpuTokenId, SessionId, UserId};
@@ -24,5 +27,6 @@ pub use page::{Page, PageRequest};
 pub use provider::{CredentialForm, Provider, Providers};
 pub use refusal::{Refusal, RefusalKind};
 pub use text::{FieldName, InvalidText, KeyName, OrganizationName, PersonName, ProviderName, TokenName};
+pub use usage::{DailyUsage, Job, Usage, UserSummary};
 pub use user_reference::UserReference;
 pub use word::{JobKind, JobState, KeyScope, MembershipStatus, Outcome, Role, UserStatus};

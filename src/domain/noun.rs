@@ -227,8 +227,10 @@ pub struct Quota {
     pub start: DateTime<Utc>,
     /// The token cannot be used afterwards.
     pub end: DateTime<Utc>,
-    /// How much of it is used.
+    /// How much of it the jobs that were submitted inside the window have used.
     pub quota_used: i64,
+    /// How much of it is promised to those that are on their way.
+    pub reserved: i64,
     /// For the `ETag`.
     #[serde(skip)]
     pub version: i64,

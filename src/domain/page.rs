@@ -47,4 +47,10 @@ impl<T> Page<T> {
         let next_cursor = more.then(|| items.last().map(|last| id(last).simple().to_string())).flatten();
         Self { items, next_cursor }
     }
+
+    /// The same page of other items.
+    #[must_use]
+    pub fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(show).collect(), next_cursor: self.next_cursor }
+    }
 }

@@ -93,6 +93,9 @@ pub enum Refusal {
     /// A quota's window ends before it starts.
     #[error("the window must not end before it starts")]
     InvalidWindow,
+    /// More days than a report has.
+    #[error("a report covers at most 366 days")]
+    WindowTooLong,
     /// `POST` of a quota that is there.
     #[error("a quota is set already; change or delete it")]
     QuotaExists,
@@ -174,6 +177,7 @@ impl Refusal {
             Self::UnknownProvider => (Invalid, "unknown_provider"),
             Self::InvalidCredentialFields(_) => (Invalid, "invalid_credential_fields"),
             Self::InvalidWindow => (Invalid, "invalid_window"),
+            Self::WindowTooLong => (Invalid, "window_too_long"),
             Self::IdempotencyKeyReused => (Invalid, "idempotency_key_reused"),
         }
     }

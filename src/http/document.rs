@@ -54,6 +54,7 @@ impl Modify for Tags {
             ("invitations", "From being added to being a member"),
             ("qpu-tokens", "Hardware access tokens, organizations' and one's own"),
             ("quotas", "Limits on an organization's tokens"),
+            ("usage", "What was used of a token, by whom, and who may"),
             ("audit-events", "Who did what"),
             ("providers", "Hardware providers"),
             ("operations", "For those who run the service"),

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::problem::{Problem, Result};
 use super::state::AppState;
-use crate::domain::{Account, Organization, QpuToken, Quota, Refusal, User};
+use crate::domain::{Account, Organization, Quota, Refusal, User};
 use crate::repository::Precondition;
 
 /// Something with a version.
@@ -31,7 +31,7 @@ macro_rules! versioned {
     )*};
 }
 
-versioned!(Account, Organization, QpuToken, Quota, User);
+versioned!(Account, Organization, Quota, User);
 
 /// An answer that carries its row's `ETag`.
 pub struct Tagged<T>(pub T);

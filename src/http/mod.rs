@@ -2,6 +2,7 @@
 //! and nothing is kept here.
 
 mod credential;
+mod csv;
 mod docs;
 mod document;
 mod etag;

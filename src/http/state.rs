@@ -65,6 +65,14 @@ impl Mount {
     }
 }
 
+impl Settings {
+    /// Where a provider's own client uses a token, through the broker.
+    #[must_use]
+    pub fn use_url(&self, token: QpuTokenId) -> String {
+        format!("{}/v1/qpu/{token}", self.public_url)
+    }
+}
+
 /// How many failed log-ins there may be in one window.
 #[derive(Debug, Clone, Copy)]
 pub struct LoginLimits {

@@ -10,7 +10,7 @@ use super::input::Violations;
 use crate::authentication::{NewPassword, Password};
 use crate::domain::{
     EmailAddress, FieldName, InvitationId, KeyName, KeyScope, OrganizationId, OrganizationName, PersonName,
-    ProviderName, QpuTokenId, Role, Timestamp, TokenName, UserId, UserStatus,
+    ProviderName, QpuTokenId, Role, Timestamp, TokenName, UserId, UserReference, UserStatus,
 };
 use crate::vault::{Credential, Secret};
 
@@ -46,6 +46,7 @@ parsed! {
     ProviderName => |error| error.to_string();
     Role => |error| error.to_string();
     TokenName => |error| error.to_string();
+    UserReference => |_| "must be a user's id or e-mail address".to_owned();
     UserStatus => |error| error.to_string();
     OrganizationId => |_| "must be a UUID".to_owned();
     InvitationId => |_| "must be a UUID".to_owned();

@@ -84,11 +84,9 @@ impl Repository {
         )
         .fetch_one(&self.pool)
         .await?;
-        match refusal.as_deref() {
+        match refusal {
             None => Ok(ids.into_iter().map(JobId::from).collect()),
-            Some("quota_not_active") => Err(Refusal::QuotaNotActive.into()),
-            Some("token_gone") => Err(Refusal::NotFound("QPU token").into()),
-            Some(_) => Err(Refusal::QuotaExhausted.into()),
+            Some(word) => Err(self::refusal(&word).into()),
         }
     }
 
@@ -291,6 +289,15 @@ impl Repository {
         }
         let target = Target::new(grant.audited_in(), "qpu-token", grant.token().uuid()).with("requests", counts);
         if refused { change.commit_refusal(target).await } else { change.commit(target).await }
+    }
+}
+
+/// What stands in the way of a reservation.
+pub(super) fn refusal(word: &str) -> Refusal {
+    match word {
+        "quota_not_active" => Refusal::QuotaNotActive,
+        "token_gone" => Refusal::NotFound("QPU token"),
+        _ => Refusal::QuotaExhausted,
     }
 }
 

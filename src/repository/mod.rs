@@ -4,7 +4,9 @@
 //! grant*, and ends with [`change::Change::commit`], which writes the audit event into the same transaction. There is no
 //! other way to commit.
 
+mod access;
 mod accounts;
+mod admission_queue;
 mod admissions;
 mod api_keys;
 mod audit_events;
@@ -24,9 +26,10 @@ mod signing_keys;
 mod standing;
 mod status;
 mod sweep;
+mod usage;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -35,6 +38,8 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Clock, Timestamp};
 use crate::vault::Vault;
+
+use admission_queue::AdmissionQueue;
 
 pub use accounts::AccountChange;
 pub use admissions::Admission;
@@ -52,6 +57,7 @@ pub use quotas::{QuotaChange, QuotaSubject, TokenLimit};
 pub use sessions::{NewSession, Refreshed};
 pub use standing::Asked;
 pub use status::Readiness;
+pub use usage::{TokenUsage, UsageFilter};
 pub use users::{NewUser, UserChange, UserFilter};
 
 /// How long a request waits for a connection before it is told that the database is not there.
@@ -64,6 +70,8 @@ pub struct Repository {
     clock: Clock,
     vault: Arc<Vault>,
     last_readiness: Arc<Mutex<Option<(Timestamp, Readiness)>>>,
+    options: PgConnectOptions,
+    admissions: Arc<OnceLock<AdmissionQueue>>,
 }
 
 impl Repository {
@@ -83,8 +91,8 @@ impl Repository {
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
-            .connect_lazy_with(options);
-        Ok(Self { pool, clock, vault, last_readiness: Arc::default() })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, clock, vault, last_readiness: Arc::default(), options, admissions: Arc::default() })
     }
 
     /// Brings the schema up to date. Replicas may call this at the same time: one waits for the other.
@@ -98,6 +106,9 @@ impl Repository {
 
     /// Ends all connections; running statements may finish.
     pub async fn close(&self) {
+        if let Some(admissions) = self.admissions.get() {
+            admissions.close();
+        }
         self.pool.close().await;
     }
 

@@ -1,5 +1,6 @@
 //! QPU tokens: metadata in the clear, credentials sealed. Organizations' and personal ones differ by their owner only.
 
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::change::{Change, Precondition, Target};
@@ -13,6 +14,9 @@ use crate::domain::{
 use crate::vault::{Binding, Credential, SealedCredential, SealedField, VaultError, WrappedKey};
 
 const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
+
+/// How long the results of a job can be read with the version of the secret that submitted it.
+const RESULTS_READ_FOR: TimeDelta = TimeDelta::days(7);
 
 /// A token to be stored.
 pub struct NewToken {
@@ -53,7 +57,7 @@ pub struct TokenFilter {
 }
 
 /// The two owner columns, one of them null.
-fn columns(owner: TokenOwner) -> (Option<uuid::Uuid>, Option<uuid::Uuid>) {
+pub(super) fn columns(owner: TokenOwner) -> (Option<uuid::Uuid>, Option<uuid::Uuid>) {
     match owner {
         TokenOwner::Organization(id) => (Some(id.uuid()), None),
         TokenOwner::User(id) => (None, Some(id.uuid())),
@@ -255,8 +259,9 @@ impl Repository {
         Ok(token)
     }
 
-    /// Replaces the credential by a new version. The old version's data key is destroyed with it.
-    /// The fields must be the ones of the token's provider.
+    /// Replaces the credential by a new version. Old versions that no job needs any more are destroyed, data keys and all;
+    /// one whose jobs are on their way, or ended lately, stays as long as they need it, for polling, cancelling and reading
+    /// results. [`Repository::sweep`] destroys it then. The fields must be the ones of the token's provider.
     pub async fn rotate_token<A: TokenAction<Rotate>>(
         &self,
         grant: &Grant<A>,
@@ -271,7 +276,6 @@ impl Repository {
         let secret_version = before.secret_version + 1;
         let binding = Binding { owner: grant.token_owner(), token: id, secret_version, provider: before.provider };
         let sealed = self.vault.seal(&binding, credential).await?;
-        sqlx::query!("DELETE FROM qpu_token_secrets WHERE qpu_token_id = $1", id.uuid()).execute(&mut *change).await?;
         insert_secret(&mut change, id, secret_version, &sealed).await?;
         let now = change.now;
         let token = sqlx::query_as!(
@@ -285,12 +289,13 @@ impl Repository {
         )
         .fetch_one(&mut *change)
         .await?;
+        destroy_unneeded_secrets(&mut *change, Some(id), now).await?;
         let target = Target::new(audited_in(grant), "qpu-token", id.uuid());
         change.commit(target.with("secret_version", secret_version)).await?;
         Ok(token)
     }
 
-    /// Deletes a token and destroys its data keys.
+    /// Deletes a token and destroys its data keys, those that jobs still need too.
     pub async fn delete_token<A: TokenAction<Delete>>(
         &self,
         grant: &Grant<A>,
@@ -383,4 +388,27 @@ async fn insert_secret(change: &mut Change, id: QpuTokenId, version: i32, sealed
     .execute(&mut **change)
     .await?;
     Ok(())
+}
+
+/// Destroys the replaced secrets of one token, or of all, that no job needs any more: none is open with it, and none ended
+/// lately. Uploads never end; they are needed as long as a job that has ended. A lease needs nothing: its solver has what it
+/// got.
+pub(super) async fn destroy_unneeded_secrets(
+    connection: &mut sqlx::PgConnection,
+    token: Option<QpuTokenId>,
+    now: Timestamp,
+) -> Result<u64> {
+    let destroyed = sqlx::query!(
+        "DELETE FROM qpu_token_secrets s USING qpu_tokens t
+          WHERE t.id = s.qpu_token_id AND ($1::uuid IS NULL OR t.id = $1) AND s.secret_version <> t.secret_version
+            AND NOT EXISTS (SELECT 1 FROM jobs j
+                             WHERE j.qpu_token_id = s.qpu_token_id AND j.secret_version = s.secret_version
+                               AND j.kind <> 'lease'
+                               AND (j.ended_at > $2 OR (j.ended_at IS NULL AND (j.kind <> 'upload' OR j.created_at > $2))))",
+        token.map(QpuTokenId::uuid),
+        now - RESULTS_READ_FOR,
+    )
+    .execute(connection)
+    .await?;
+    Ok(destroyed.rows_affected())
 }

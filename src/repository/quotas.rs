@@ -75,13 +75,13 @@ impl Repository {
         self.find_quota(grant, token, &QuotaSubject::User(user.clone())).await
     }
 
-    /// The limits on these tokens that the caller may know: an admin all of the organization's own tokens; everyone the
+    /// The limits on these tokens that the caller may know: an admin or auditor all of the organization's own tokens; everyone the
     /// own, on what is inherited too.
     pub async fn quotas(&self, grant: &Grant<List>, tokens: &[QpuTokenId]) -> Result<Vec<TokenLimit>> {
         let ids: Vec<Uuid> = tokens.iter().map(|token| token.uuid()).collect();
         let rows = sqlx::query!(
             r#"SELECT q.qpu_token_id AS "token: QpuTokenId", q.user_id AS "user: UserId", q.quota, q.starts_at, q.ends_at,
-                      q.quota_used, q.version
+                      q.quota_used, q.reserved, q.version
                  FROM quotas q JOIN qpu_tokens t ON t.id = q.qpu_token_id
                 WHERE t.id = ANY ($1)
                   AND t.organization_id = ANY (SELECT unnest(path) FROM organizations WHERE id = $2)
@@ -89,13 +89,14 @@ impl Repository {
             &ids,
             grant.organization().uuid(),
             grant.caller().map(UserId::uuid),
-            grant.is_admin(),
+            grant.oversees(),
         )
         .fetch_all(&self.pool)
         .await?;
         let limits = rows.into_iter().map(|row| {
             let (start, end) = (row.starts_at, row.ends_at);
-            let quota = Quota { quota: row.quota, start, end, quota_used: row.quota_used, version: row.version };
+            let (quota_used, reserved) = (row.quota_used, row.reserved);
+            let quota = Quota { quota: row.quota, start, end, quota_used, reserved, version: row.version };
             TokenLimit { token: row.token, user: row.user, quota }
         });
         Ok(limits.collect())
@@ -111,7 +112,7 @@ impl Repository {
         let user = resolve(&mut connection, grant, token, subject).await?;
         let quota = sqlx::query_as!(
             Quota,
-            r#"SELECT quota, starts_at AS start, ends_at AS "end", quota_used, version
+            r#"SELECT quota, starts_at AS start, ends_at AS "end", quota_used, reserved, version
                  FROM quotas WHERE qpu_token_id = $1 AND user_id IS NOT DISTINCT FROM $2"#,
             token.uuid(),
             user.map(UserId::uuid),
@@ -132,12 +133,14 @@ impl Repository {
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
         let user = resolve(&mut change, grant, token, subject).await?;
+        lock_token(&mut change, token).await?;
         let quota = insert(&mut change, token, user, wanted).await?;
         change.commit(target(grant.organization(), token, user, &quota)).await?;
         Ok(quota)
     }
 
-    /// Sets a quota, whether there is one or not. What is used stays used.
+    /// Sets a quota, whether there is one or not. What the jobs of its window used and are promised counts, whenever they
+    /// were submitted.
     pub async fn put_quota(
         &self,
         grant: &Grant<Write>,
@@ -176,6 +179,7 @@ impl Repository {
     ) -> Result<Quota> {
         let mut change = self.change(grant).await?;
         let user = resolve(&mut change, grant, token, subject).await?;
+        lock_token(&mut change, token).await?;
         precondition.check(lock(&mut change, token, user).await?.ok_or(NO_QUOTA)?.version)?;
         let quota = update(&mut change, token, user, wanted).await?;
         change.commit(target(grant.organization(), token, user, &quota)).await?;
@@ -192,6 +196,7 @@ impl Repository {
     ) -> Result<()> {
         let mut change = self.change(grant).await?;
         let user = resolve(&mut change, grant, token, subject).await?;
+        lock_token(&mut change, token).await?;
         let quota = lock(&mut change, token, user).await?.ok_or(NO_QUOTA)?;
         precondition.check(quota.version)?;
         sqlx::query!(
@@ -217,7 +222,7 @@ async fn resolve<A: Action<Place = InOrganization>>(
         "SELECT id FROM qpu_tokens WHERE id = $1 AND organization_id = $2 AND (inherited OR NOT $3)",
         token.uuid(),
         organization.uuid(),
-        grant.sees_inherited_only(),
+        grant.sees_inherited_only() && !grant.oversees(),
     )
     .fetch_optional(&mut *connection)
     .await?
@@ -245,7 +250,8 @@ fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>,
     }
 }
 
-/// Two that set the same limit for the first time wait for each other here; and one whose token goes, for its end.
+/// Before anything else is locked: two that set the same limit for the first time wait for each other here; one whose token
+/// goes, for its end; and whoever moves a window, for all that is being counted in it (the migration `reserve_usage`).
 async fn lock_token(change: &mut Change, token: QpuTokenId) -> Result<()> {
     sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 FOR NO KEY UPDATE", token.uuid())
         .fetch_optional(&mut **change)
@@ -257,7 +263,7 @@ async fn lock_token(change: &mut Change, token: QpuTokenId) -> Result<()> {
 async fn lock(change: &mut Change, token: QpuTokenId, user: Option<UserId>) -> Result<Option<Quota>> {
     let quota = sqlx::query_as!(
         Quota,
-        r#"SELECT quota, starts_at AS start, ends_at AS "end", quota_used, version
+        r#"SELECT quota, starts_at AS start, ends_at AS "end", quota_used, reserved, version
              FROM quotas WHERE qpu_token_id = $1 AND user_id IS NOT DISTINCT FROM $2 FOR UPDATE"#,
         token.uuid(),
         user.map(UserId::uuid),
@@ -270,7 +276,7 @@ async fn insert(change: &mut Change, token: QpuTokenId, user: Option<UserId>, wa
     let quota = sqlx::query_as!(
         Quota,
         r#"INSERT INTO quotas (qpu_token_id, user_id, quota, starts_at, ends_at) VALUES ($1, $2, $3, $4, $5)
-        RETURNING quota, starts_at AS start, ends_at AS "end", quota_used, version"#,
+        RETURNING quota, starts_at AS start, ends_at AS "end", quota_used, reserved, version"#,
         token.uuid(),
         user.map(UserId::uuid),
         wanted.quota.unwrap_or_default(),
@@ -287,7 +293,7 @@ async fn update(change: &mut Change, token: QpuTokenId, user: Option<UserId>, wa
               SET quota = coalesce($3, quota), starts_at = coalesce($4, starts_at), ends_at = coalesce($5, ends_at),
                   version = version + 1
             WHERE qpu_token_id = $1 AND user_id IS NOT DISTINCT FROM $2
-        RETURNING quota, starts_at AS start, ends_at AS "end", quota_used, version"#,
+        RETURNING quota, starts_at AS start, ends_at AS "end", quota_used, reserved, version"#,
         token.uuid(),
         user.map(UserId::uuid),
         wanted.quota,

@@ -197,3 +197,25 @@ async fn a_list_shows_each_caller_the_limits_that_are_theirs_to_know() {
     assert_eq!(key.get("/api/v1/qpu-tokens").await.expect(200)["private"], json!([]), "a key bound to an organization");
     key.get("/api/v1/qpu-tokens?token_type=private").await.expect(403);
 }
+
+/// The SDK refuses members that it does not know: what is promised to jobs is not told here.
+#[tokio::test]
+async fn a_quota_has_the_sdks_members_and_no_others() {
+    let app = App::start().await;
+    app.token(&app.root, "one", "secret").await;
+    let quota = "/api/v1/qpu-tokens/shared/quota/group/one";
+    let exact = ["end", "quota", "quota_used", "start"];
+    assert_eq!(members(&app.admin.post(quota, &json!({"quota": 5})).await.expect(201)), exact);
+    assert_eq!(members(&app.admin.patch(quota, &json!({"quota": 6})).await.expect(200)), exact);
+    assert_eq!(members(&app.admin.get(quota).await.expect(200)), exact);
+    let of_user = "/api/v1/qpu-tokens/shared/quota/user/one/root@example.com";
+    app.admin.post(of_user, &json!({"quota": 5})).await.expect(201);
+    assert_eq!(members(&app.admin.get(of_user).await.expect(200)), exact);
+    let listed = app.admin.get("/api/v1/qpu-tokens").await.expect(200);
+    let token = &listed["shared"][0];
+    assert_eq!(members(token), ["group_time_quota", "name", "provider", "user_time_quota"]);
+    assert_eq!(members(&token["group_time_quota"]), exact);
+    for quota in token["user_time_quota"].as_object().unwrap().values() {
+        assert_eq!(members(quota), exact);
+    }
+}

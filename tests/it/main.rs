@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod accounts;
 mod api_keys;
 mod audit_events;
@@ -31,4 +32,5 @@ mod shutdown;
 mod strangers;
 mod support;
 mod throttling;
+mod usage;
 mod users;

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use luna_organizations::cli::Configuration;
 use serde_json::{Value, json};
 
+use crate::support::ledger::{Job, end};
 use crate::support::{App, dwave, each, paths};
 
 const SECRET: &str = "DEV-canary-7f3a90";
@@ -42,6 +43,15 @@ async fn no_answer_has_the_secret_in_it() {
     }
     assert_eq!(answers[3].expect(200)["name"], "Advantage");
     assert_eq!(answers[4].expect(200)["secret_version"], 2);
+    // Each tells where its use goes.
+    let use_url = format!("http://luna.example.com/v1/qpu/{id}");
+    let list = answers[2].expect(200);
+    for token in [&made, &answers[1].expect(200), &list["items"][0], &answers[3].expect(200), &answers[4].expect(200)] {
+        assert_eq!(token["use_url"], use_url.as_str());
+    }
+    let mine = app.admin.post("/v1/me/qpu-tokens", &dwave("mine")).await.expect(201);
+    let use_url = format!("http://luna.example.com/v1/qpu/{}", mine["id"].as_str().unwrap());
+    assert_eq!(mine["use_url"], use_url.as_str());
 }
 
 #[tokio::test]
@@ -60,6 +70,54 @@ async fn rotation_destroys_the_old_version_and_deletion_all() {
     app.admin.delete(&paths::token(&app.root, &id)).await.expect(204);
     assert!(versions().await.is_empty());
     app.admin.get(&paths::token(&app.root, &id)).await.expect_problem(404, "not_found");
+}
+
+/// A job is polled, cancelled and read with the version of the secret that submitted it.
+#[tokio::test]
+async fn a_version_that_was_replaced_stays_as_long_as_its_jobs_need_it() {
+    let app = App::start().await;
+    let id = app.token(&app.root, "one", SECRET).await;
+    let versions = async || -> Vec<i32> {
+        let all = "SELECT secret_version FROM qpu_token_secrets ORDER BY secret_version";
+        sqlx::query_scalar(all).fetch_all(&app.database).await.unwrap()
+    };
+    let credential = format!("{}/credential", paths::token(&app.root, &id));
+    let rotate = async |to: i32| {
+        let rotated = app.admin.put(&credential, &json!({"credential": {"token": "next"}})).await.expect(200);
+        assert_eq!(rotated["secret_version"], to);
+    };
+    let job = |secret_version| {
+        let (user, organization, at) = (app.admin.id.as_str(), Some(app.root.as_str()), app.clock.now());
+        Job { token: &id, secret_version, user, organization, reserved: 1, at }
+    };
+    let (open, reserved) = (job(1).submit(&app.database).await, job(1).reserve(&app.database).await.unwrap());
+    rotate(2).await;
+    assert_eq!(versions().await, [1, 2]);
+    rotate(3).await;
+    assert_eq!(versions().await, [1, 3], "one without jobs goes at once");
+    app.repository.stored_secrets_open().await.unwrap();
+
+    // As long as anything is open, and a week after the last of it ended.
+    app.repository.sweep().await.unwrap();
+    assert!(end(&app.database, open, Some(1), app.clock.now()).await);
+    app.clock.advance(TimeDelta::days(20));
+    app.repository.sweep().await.unwrap();
+    assert_eq!(versions().await, [1, 3]);
+    assert!(end(&app.database, reserved, None, app.clock.now()).await);
+    app.clock.advance(TimeDelta::days(6));
+    rotate(4).await;
+    app.repository.sweep().await.unwrap();
+    assert_eq!(versions().await, [1, 4]);
+    app.clock.advance(TimeDelta::days(2));
+    app.repository.sweep().await.unwrap();
+    assert_eq!(versions().await, [4]);
+
+    // With the token goes everything.
+    job(4).submit(&app.database).await;
+    rotate(5).await;
+    assert_eq!(versions().await, [4, 5]);
+    app.admin.delete(&paths::token(&app.root, &id)).await.expect(204);
+    assert!(versions().await.is_empty());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use crate::support::ledger::{Job, end};
 use crate::support::{App, PASSWORD, paths, person};
 
 fn moment(quota: &Value, member: &str) -> DateTime<Utc> {
@@ -28,15 +29,57 @@ async fn a_limit_is_set_changed_and_lifted() {
         let changed = app.admin.patch(&path, &window).await.expect(200);
         assert_eq!((&changed["quota"], &changed["end"]), (&json!(2000), &json!("2030-01-31T23:00:00Z")));
 
-        // What is put replaces all but what is used.
-        sqlx::query("UPDATE quotas SET quota_used = 7").execute(&app.database).await.unwrap();
         let put = app.admin.put(&path, &json!({"quota": 0})).await.expect(200);
-        assert_eq!((&put["quota"], &put["quota_used"]), (&json!(0), &json!(7)));
-        assert_ne!(put["start"], changed["start"]);
+        assert_eq!(put["quota"], 0);
+        assert_ne!(put["start"], changed["start"], "what is put replaces all");
 
         app.admin.delete(&path).await.expect(204);
         app.admin.delete(&path).await.expect_problem(404, "not_found");
     }
+}
+
+/// What is used is what the jobs used that were submitted inside the window, whenever the limit was set.
+#[tokio::test]
+async fn a_limit_counts_the_jobs_of_its_window() {
+    let app = App::start().await;
+    let token = app.token(&app.root, "one", "secret").await;
+    let (ada, ida) = (app.member(&app.root, "ada").await, app.member(&app.root, "ida").await);
+    let (everyone, adas) = (paths::quota(&app.root, &token), paths::user_quota(&app.root, &token, &ada.id));
+    let now = app.clock.now();
+    let (organization, at) = (Some(app.root.as_str()), now - TimeDelta::days(40));
+    let of_ada = Job { token: &token, secret_version: 1, user: &ada.id, organization, reserved: 100, at: now };
+    let of_ida = Job { user: &ida.id, ..of_ada.clone() };
+    Job { at, ..of_ada.clone() }.run(&app.database, 1000).await;
+    of_ada.run(&app.database, 30).await;
+    of_ida.run(&app.database, 7).await;
+    let open = of_ada.submit(&app.database).await;
+
+    // Set afterwards, it knows of what was before.
+    let day = TimeDelta::days(1);
+    let window = json!({"quota": 1000, "start": now - day, "end": now + day});
+    let figures = |quota: &Value| (quota["quota_used"].as_i64().unwrap(), quota["reserved"].as_i64().unwrap());
+    let told = async |path: &str| figures(&app.admin.get(path).await.expect(200));
+    assert_eq!(figures(&app.admin.put(&everyone, &window).await.expect(200)), (37, 100));
+    assert_eq!(figures(&app.admin.put(&adas, &window).await.expect(200)), (30, 100));
+    assert!(end(&app.database, open, Some(5), now).await);
+    assert!(!end(&app.database, open, Some(5), now).await, "booked once");
+    assert_eq!((told(&everyone).await, told(&adas).await), ((42, 0), (35, 0)));
+
+    // Its window moved, it knows of other jobs; lifted and set anew, of the same.
+    let wider = app.admin.patch(&adas, &json!({"start": now - TimeDelta::days(50)})).await.expect(200);
+    assert_eq!(figures(&wider), (1035, 0));
+    let later = app.admin.patch(&everyone, &json!({"start": now + TimeDelta::hours(1)})).await.expect(200);
+    assert_eq!(figures(&later), (0, 0));
+    app.admin.delete(&adas).await.expect(204);
+    assert_eq!(figures(&app.admin.put(&adas, &window).await.expect(200)), (35, 0));
+
+    // Full is full, for whom it limits.
+    app.admin.put(&adas, &json!({"quota": 36, "start": now - day})).await.expect(200);
+    app.admin.delete(&everyone).await.expect(204);
+    assert_eq!(of_ada.reserve(&app.database).await.unwrap_err(), "quota_exhausted");
+    of_ida.submit(&app.database).await;
+    Job { reserved: 1, ..of_ada.clone() }.submit(&app.database).await;
+    assert_eq!(told(&adas).await, (35, 1));
 }
 
 #[tokio::test]
@@ -82,6 +125,13 @@ async fn users_read_their_own_limit_and_admins_all() {
     ida.get(&path).await.expect_problem(403, "forbidden");
     ada.put(&path, &json!({"quota": 500})).await.expect_problem(403, "forbidden");
     ada.get(&paths::quota(&app.root, &token)).await.expect_problem(403, "forbidden");
+    // Auditors read all limits, and a key for use its user's own.
+    let auditor = app.member_with_role(&app.root, "auditor", "auditor").await;
+    assert_eq!(auditor.get(&path).await.expect(200)["quota"], 5);
+    auditor.get(&paths::quota(&app.root, &token)).await.expect_problem(404, "not_found");
+    auditor.put(&path, &json!({"quota": 500})).await.expect_problem(403, "forbidden");
+    assert_eq!(app.key(&ada, "use").await.get(&path).await.expect(200)["quota"], 5);
+    app.key(&auditor, "use").await.get(&path).await.expect_problem(403, "insufficient_scope");
 
     // A token that is not inherited any more does not exist for those below, limit or not.
     app.admin.patch(&paths::token(&app.root, &token), &json!({"inherited": false})).await.expect(200);

@@ -4,6 +4,7 @@
 mod credentials;
 mod last_admin;
 mod leaving;
+mod limits;
 mod names;
 mod tree;
 

@@ -11,9 +11,10 @@ use deserr::Deserr;
 
 use super::input::{Body, Time};
 use super::kind::Shared;
+use super::token::TimeQuota;
 use super::tokens_by_name::owned;
 use crate::authorization::action::quotas::{Delete, Read, ReadUser, Write};
-use crate::domain::{Quota, TokenName, UserReference};
+use crate::domain::{TokenName, UserReference};
 use crate::http::gate::AtHome;
 use crate::http::input::Violations;
 use crate::http::path::Path;
@@ -107,9 +108,9 @@ async fn get_of_group(
     AtHome(grant): AtHome<Read>,
     State(state): State<AppState>,
     Path(name): Path<TokenName>,
-) -> Result<Json<Option<Quota>>> {
+) -> Result<Json<Option<TimeQuota>>> {
     let token = owned::<Shared, _>(&state, &grant, &name).await?;
-    Ok(Json(state.repository.quota(&grant, token).await?))
+    Ok(Json(state.repository.quota(&grant, token).await?.map(TimeQuota::from)))
 }
 
 async fn get_of_user(
@@ -117,9 +118,9 @@ async fn get_of_user(
     State(state): State<AppState>,
     Path(name): Path<TokenName>,
     Path(user): OneUser,
-) -> Result<Json<Option<Quota>>> {
+) -> Result<Json<Option<TimeQuota>>> {
     let token = owned::<Shared, _>(&state, &grant, &name).await?;
-    Ok(Json(state.repository.user_quota(&grant, token, &user).await?))
+    Ok(Json(state.repository.user_quota(&grant, token, &user).await?.map(TimeQuota::from)))
 }
 
 async fn create<S: Into<QuotaSubject>>(
@@ -128,10 +129,10 @@ async fn create<S: Into<QuotaSubject>>(
     Path(name): Path<TokenName>,
     subject: S,
     Body(body): Body<CreateQuota>,
-) -> Result<(StatusCode, Json<Quota>)> {
+) -> Result<(StatusCode, Json<TimeQuota>)> {
     let token = owned::<Shared, _>(&state, &grant, &name).await?;
     let quota = state.repository.create_quota(&grant, token, &subject.into(), &body.into()).await?;
-    Ok((StatusCode::CREATED, Json(quota)))
+    Ok((StatusCode::CREATED, Json(quota.into())))
 }
 
 async fn update<S: Into<QuotaSubject>>(
@@ -140,10 +141,11 @@ async fn update<S: Into<QuotaSubject>>(
     Path(name): Path<TokenName>,
     subject: S,
     Body(body): Body<UpdateQuota>,
-) -> Result<Json<Quota>> {
+) -> Result<Json<TimeQuota>> {
     let token = owned::<Shared, _>(&state, &grant, &name).await?;
     let anyway = Precondition::default();
-    Ok(Json(state.repository.update_quota(&grant, token, &subject.into(), &body.into(), anyway).await?))
+    let quota = state.repository.update_quota(&grant, token, &subject.into(), &body.into(), anyway).await?;
+    Ok(Json(quota.into()))
 }
 
 async fn delete<S: Into<QuotaSubject>>(

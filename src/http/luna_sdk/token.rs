@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use serde::Serialize;
 
-use crate::domain::{ProviderName, Providers, QpuToken, QpuTokenId, Quota, TokenName};
+use crate::domain::{ProviderName, Providers, QpuToken, QpuTokenId, Quota, Timestamp, TokenName};
 use crate::http::input::Violations;
 use crate::http::problem::Result;
 use crate::http::v1;
@@ -75,9 +75,9 @@ pub struct ListedToken {
     token: NamedToken,
     /// By user. The SDK reads the keys as integers, so a user is the decimal form of the id's 128 bits.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    user_time_quota: BTreeMap<String, Quota>,
+    user_time_quota: BTreeMap<String, TimeQuota>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    group_time_quota: Option<Quota>,
+    group_time_quota: Option<TimeQuota>,
 }
 
 impl ListedToken {
@@ -86,11 +86,26 @@ impl ListedToken {
         let (mut user_time_quota, mut group_time_quota) = (BTreeMap::new(), None);
         for TokenLimit { user, quota, .. } in limits {
             match user {
-                Some(user) => drop(user_time_quota.insert(user.uuid().as_u128().to_string(), quota)),
-                None => group_time_quota = Some(quota),
+                Some(user) => drop(user_time_quota.insert(user.uuid().as_u128().to_string(), quota.into())),
+                None => group_time_quota = Some(quota.into()),
             }
         }
         Self { token: token.into(), user_time_quota, group_time_quota }
+    }
+}
+
+/// A limit. The SDK of version 1 refuses members that it does not know.
+#[derive(Serialize)]
+pub struct TimeQuota {
+    quota: i64,
+    start: Timestamp,
+    end: Timestamp,
+    quota_used: i64,
+}
+
+impl From<Quota> for TimeQuota {
+    fn from(Quota { quota, start, end, quota_used, .. }: Quota) -> Self {
+        Self { quota, start, end, quota_used }
     }
 }
 

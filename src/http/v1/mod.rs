@@ -1,5 +1,6 @@
 //! The native API: one file per noun, each a list of routes and their handlers. `openapi.yaml` is made from these.
 
+mod access;
 mod api_keys;
 mod audit_events;
 mod invitations;
@@ -11,6 +12,8 @@ mod qpu_tokens;
 mod quotas;
 mod roles;
 mod sessions;
+mod token_view;
+mod usage;
 mod users;
 
 use super::routing::Api;
@@ -30,6 +33,8 @@ pub fn routes(api: Api) -> Api {
         invitations::routes,
         qpu_tokens::routes,
         quotas::routes,
+        usage::routes,
+        access::routes,
         audit_events::routes,
         providers::routes,
     ];

@@ -7,9 +7,10 @@ use deserr::Deserr;
 use utoipa::{IntoParams, ToSchema};
 
 use super::qpu_tokens::{RotateQpuToken, new_token};
+use super::token_view::TokenView;
 use crate::authorization::Grant;
 use crate::authorization::action::personal_tokens::{Create, Delete, List, Read, Rotate, Update};
-use crate::domain::{Page, ProviderName, QpuToken, QpuTokenId, TokenName};
+use crate::domain::{Page, ProviderName, QpuTokenId, TokenName};
 use crate::http::etag::{Created, IfMatch, Tagged};
 use crate::http::input::{Body, Query, Violations};
 use crate::http::page::{self, Cursor, Limit};
@@ -54,14 +55,15 @@ struct ListQuery {
 
 /// List the own QPU tokens
 #[utoipa::path(get, path = "/v1/me/qpu-tokens", tag = "qpu-tokens", params(ListQuery),
-    responses((status = 200, description = "a page of tokens", body = Page<QpuToken>)))]
+    responses((status = 200, description = "a page of tokens", body = Page<TokenView>)))]
 async fn list_my_qpu_tokens(
     grant: Grant<List>,
     State(state): State<AppState>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Page<QpuToken>>> {
+) -> Result<Json<Page<TokenView>>> {
     let filter = TokenFilter { provider: query.provider, name: query.name, with_inherited: false };
-    Ok(Json(state.repository.tokens(&grant, &filter, page::request(query.limit, query.cursor)).await?))
+    let page = state.repository.tokens(&grant, &filter, page::request(query.limit, query.cursor)).await?;
+    Ok(Json(page.map(|token| TokenView::new(token, &state.settings))))
 }
 
 /// A personal token to be stored.
@@ -85,28 +87,29 @@ struct CreateMyQpuToken {
 
 /// Store a QPU token of one's own
 #[utoipa::path(post, path = "/v1/me/qpu-tokens", tag = "qpu-tokens", request_body = CreateMyQpuToken,
-    responses((status = 201, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 201, description = "the token's metadata", body = TokenView)))]
 async fn create_my_qpu_token(
     grant: Grant<Create>,
     State(state): State<AppState>,
     Body(body): Body<CreateMyQpuToken>,
-) -> Result<Created<QpuToken>> {
+) -> Result<Created<TokenView>> {
     let new = new_token(&state.settings.providers, body.name, body.provider, body.credential, false, body.expires_at)?;
     let token = state.repository.create_token(&grant, new).await?;
     let location = format!("/v1/me/qpu-tokens/{}", token.id);
-    Ok(Created { location, version: token.version, body: token })
+    Ok(Created { location, version: token.version, body: TokenView::new(token, &state.settings) })
 }
 
 /// View an own QPU token's metadata
 #[utoipa::path(get, path = "/v1/me/qpu-tokens/{token}", tag = "qpu-tokens",
     params(("token" = Uuid, Path, description = "the token's id")),
-    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 200, description = "the token's metadata", body = TokenView)))]
 async fn get_my_qpu_token(
     grant: Grant<Read>,
     State(state): State<AppState>,
     Path(id): Path<QpuTokenId>,
-) -> Result<Tagged<QpuToken>> {
-    Ok(Tagged(state.repository.token(&grant, id).await?))
+) -> Result<Tagged<TokenView>> {
+    let token = state.repository.token(&grant, id).await?;
+    Ok(Tagged(TokenView::new(token, &state.settings)))
 }
 
 /// What can be changed of an own token's metadata.
@@ -130,39 +133,42 @@ struct UpdateMyQpuToken {
 /// Change an own QPU token's metadata
 #[utoipa::path(patch, path = "/v1/me/qpu-tokens/{token}", tag = "qpu-tokens",
     params(("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = UpdateMyQpuToken,
-    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 200, description = "the token's metadata", body = TokenView)))]
 async fn update_my_qpu_token(
     grant: Grant<Update>,
     State(state): State<AppState>,
     Path(id): Path<QpuTokenId>,
     IfMatch(precondition): IfMatch,
     Body(body): Body<UpdateMyQpuToken>,
-) -> Result<Tagged<QpuToken>> {
+) -> Result<Tagged<TokenView>> {
     let wanted = TokenChange {
         name: body.name.0,
         inherited: None,
         enabled: body.enabled.0.map(|flag| flag.0),
         expires_at: body.expires_at.into(),
     };
-    Ok(Tagged(state.repository.update_token(&grant, id, &wanted, precondition).await?))
+    let token = state.repository.update_token(&grant, id, &wanted, precondition).await?;
+    Ok(Tagged(TokenView::new(token, &state.settings)))
 }
 
 /// Replace an own QPU token's credential
 ///
-/// Makes a new secret version. The old one is destroyed.
+/// Makes a new secret version. The old one is destroyed: at once if no job needs it, else a week after the last job that was
+/// submitted with it has ended.
 #[utoipa::path(put, path = "/v1/me/qpu-tokens/{token}/credential", tag = "qpu-tokens",
     params(("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = RotateQpuToken,
-    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 200, description = "the token's metadata", body = TokenView)))]
 async fn rotate_my_qpu_token(
     grant: Grant<Rotate>,
     State(state): State<AppState>,
     Path(id): Path<QpuTokenId>,
     IfMatch(precondition): IfMatch,
     Body(body): Body<RotateQpuToken>,
-) -> Result<Tagged<QpuToken>> {
+) -> Result<Tagged<TokenView>> {
     let providers = &state.settings.providers;
     let credential = body.credential.0;
-    Ok(Tagged(state.repository.rotate_token(&grant, id, credential, providers, precondition).await?))
+    let token = state.repository.rotate_token(&grant, id, credential, providers, precondition).await?;
+    Ok(Tagged(TokenView::new(token, &state.settings)))
 }
 
 /// Delete an own QPU token

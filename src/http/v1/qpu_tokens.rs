@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use deserr::Deserr;
 use utoipa::{IntoParams, ToSchema};
 
+use super::token_view::TokenView;
 use crate::authorization::Grant;
 use crate::authorization::action::qpu_tokens::{Create, Delete, List, Read, Rotate, Update};
-use crate::domain::{Page, ProviderName, Providers, QpuToken, QpuTokenId, TokenName};
+use crate::domain::{Page, ProviderName, Providers, QpuTokenId, TokenName};
 use crate::http::etag::{Created, IfMatch, Tagged};
 use crate::http::input::{Body, Query, Violations};
 use crate::http::page::{self, Cursor, Limit};
@@ -60,15 +61,16 @@ struct ListQuery {
 /// Metadata only. Members see all of them, members of organizations below those that are inherited.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/qpu-tokens", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"), ListQuery),
-    responses((status = 200, description = "a page of tokens", body = Page<QpuToken>)))]
+    responses((status = 200, description = "a page of tokens", body = Page<TokenView>)))]
 async fn list_qpu_tokens(
     grant: Grant<List>,
     State(state): State<AppState>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Page<QpuToken>>> {
+) -> Result<Json<Page<TokenView>>> {
     let with_inherited = query.inherited.is_some_and(|flag| flag.0);
     let filter = TokenFilter { provider: query.provider, name: query.name, with_inherited };
-    Ok(Json(state.repository.tokens(&grant, &filter, page::request(query.limit, query.cursor)).await?))
+    let page = state.repository.tokens(&grant, &filter, page::request(query.limit, query.cursor)).await?;
+    Ok(Json(page.map(|token| TokenView::new(token, &state.settings))))
 }
 
 /// A token to be stored.
@@ -97,18 +99,18 @@ struct CreateQpuToken {
 /// Store a QPU token
 #[utoipa::path(post, path = "/v1/organizations/{organization}/qpu-tokens", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id")), request_body = CreateQpuToken,
-    responses((status = 201, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 201, description = "the token's metadata", body = TokenView)))]
 async fn create_qpu_token(
     grant: Grant<Create>,
     State(state): State<AppState>,
     Body(body): Body<CreateQpuToken>,
-) -> Result<Created<QpuToken>> {
+) -> Result<Created<TokenView>> {
     let inherited = body.inherited.0;
     let new =
         new_token(&state.settings.providers, body.name, body.provider, body.credential, inherited, body.expires_at)?;
     let token = state.repository.create_token(&grant, new).await?;
     let location = format!("/v1/organizations/{}/qpu-tokens/{}", grant.organization(), token.id);
-    Ok(Created { location, version: token.version, body: token })
+    Ok(Created { location, version: token.version, body: TokenView::new(token, &state.settings) })
 }
 
 /// A token whose credential fits its provider.
@@ -128,13 +130,14 @@ pub fn new_token(
 #[utoipa::path(get, path = "/v1/organizations/{organization}/qpu-tokens/{token}", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id")),
-    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 200, description = "the token's metadata", body = TokenView)))]
 async fn get_qpu_token(
     grant: Grant<Read>,
     State(state): State<AppState>,
     Path(id): Path<QpuTokenId>,
-) -> Result<Tagged<QpuToken>> {
-    Ok(Tagged(state.repository.token(&grant, id).await?))
+) -> Result<Tagged<TokenView>> {
+    let token = state.repository.token(&grant, id).await?;
+    Ok(Tagged(TokenView::new(token, &state.settings)))
 }
 
 /// What can be changed of a token's metadata.
@@ -165,21 +168,22 @@ struct UpdateQpuToken {
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/qpu-tokens/{token}", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = UpdateQpuToken,
-    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 200, description = "the token's metadata", body = TokenView)))]
 async fn update_qpu_token(
     grant: Grant<Update>,
     State(state): State<AppState>,
     Path(id): Path<QpuTokenId>,
     IfMatch(precondition): IfMatch,
     Body(body): Body<UpdateQpuToken>,
-) -> Result<Tagged<QpuToken>> {
+) -> Result<Tagged<TokenView>> {
     let wanted = TokenChange {
         name: body.name.0,
         inherited: body.inherited.0.map(|flag| flag.0),
         enabled: body.enabled.0.map(|flag| flag.0),
         expires_at: body.expires_at.into(),
     };
-    Ok(Tagged(state.repository.update_token(&grant, id, &wanted, precondition).await?))
+    let token = state.repository.update_token(&grant, id, &wanted, precondition).await?;
+    Ok(Tagged(TokenView::new(token, &state.settings)))
 }
 
 /// A new credential.
@@ -193,21 +197,23 @@ pub struct RotateQpuToken {
 
 /// Replace a QPU token's credential
 ///
-/// Makes a new secret version. The old one is destroyed.
+/// Makes a new secret version. The old one is destroyed: at once if no job needs it, else a week after the last job that was
+/// submitted with it has ended.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/credential", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = RotateQpuToken,
-    responses((status = 200, description = "the token's metadata", body = QpuToken)))]
+    responses((status = 200, description = "the token's metadata", body = TokenView)))]
 async fn rotate_qpu_token(
     grant: Grant<Rotate>,
     State(state): State<AppState>,
     Path(id): Path<QpuTokenId>,
     IfMatch(precondition): IfMatch,
     Body(body): Body<RotateQpuToken>,
-) -> Result<Tagged<QpuToken>> {
+) -> Result<Tagged<TokenView>> {
     let providers = &state.settings.providers;
     let credential = body.credential.0;
-    Ok(Tagged(state.repository.rotate_token(&grant, id, credential, providers, precondition).await?))
+    let token = state.repository.rotate_token(&grant, id, credential, providers, precondition).await?;
+    Ok(Tagged(TokenView::new(token, &state.settings)))
 }
 
 /// Delete a QPU token

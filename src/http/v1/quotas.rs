@@ -94,7 +94,7 @@ async fn get_quota(
 
 /// Set the organization's limit on a token
 ///
-/// Replaces one that is set; what is used stays used.
+/// Replaces one that is set. Whatever was submitted inside the new window counts, also what was before the limit was set.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = PutQuota,
@@ -160,7 +160,7 @@ async fn get_user_quota(
 
 /// Set a user's limit on a token
 ///
-/// Replaces one that is set; what is used stays used.
+/// Replaces one that is set. Whatever was submitted inside the new window counts, also what was before the limit was set.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota/users/{user}", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"),

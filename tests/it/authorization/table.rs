@@ -6,7 +6,7 @@ use super::operation::Operation;
 use super::world::Kind;
 
 const METHOD: usize = 8;
-const PERMISSION: usize = 25;
+const PERMISSION: usize = 27;
 const CELL: usize = 9;
 
 pub struct Table {

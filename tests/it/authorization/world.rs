@@ -91,6 +91,7 @@ impl World {
             (["parent", "admin"], app.member_with_role(&above, "upper-admin", "admin").await, Place::Elsewhere),
             (["auditor", ""], app.member_with_role(&organization, "auditor", "auditor").await, auditor),
             (["root", "admin"], app.member_with_role(&app.root, "root-admin", "admin").await, Place::Elsewhere),
+            (["root", "solver"], app.member_with_role(&app.root, "solver", "solver").await, Place::Elsewhere),
         ];
         let nobody = |heading, caller| Kind::borrowing(heading, caller, &subject);
         let mut callers =

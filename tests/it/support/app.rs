@@ -116,6 +116,13 @@ impl App {
         member
     }
 
+    /// An API key of this scope.
+    pub async fn key(&self, account: &Caller, scope: &str) -> Caller {
+        let made = account.post("/v1/me/api-keys", &json!({"name": scope, "scope": scope})).await.expect(201);
+        let key = made["api_key"].as_str().unwrap();
+        Caller::with_api_key(&self.base_url, key).named(&account.email, &account.id)
+    }
+
     /// Accepts the invitation in the answer of an addition.
     pub async fn accept(&self, added: &Value, password: &str) -> super::Answer {
         let body = json!({"token": added["invitation"]["token"], "password": password});

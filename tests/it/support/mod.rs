@@ -4,6 +4,7 @@ mod app;
 mod caller;
 pub mod cluster;
 pub mod installation;
+pub mod ledger;
 pub mod paths;
 pub mod process;
 pub mod recorder;

@@ -36,6 +36,14 @@ pub fn user_quota(organization: &str, token: &str, user: &str) -> String {
     format!("/v1/organizations/{organization}/qpu-tokens/{token}/quota/users/{user}")
 }
 
+pub fn usage(organization: &str, token: &str) -> String {
+    format!("/v1/organizations/{organization}/qpu-tokens/{token}/usage")
+}
+
+pub fn access(organization: &str, token: &str) -> String {
+    format!("/v1/organizations/{organization}/qpu-tokens/{token}/access")
+}
+
 pub fn events(organization: &str, query: &str) -> String {
     format!("/v1/organizations/{organization}/audit-events?{query}")
 }

@@ -1,0 +1,161 @@
+//! Why somebody may use a token, or not; and that it is so.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::support::ledger::Job;
+use crate::support::{App, Caller, paths, person};
+
+fn verdict(access: &Value) -> (bool, &str) {
+    (access["allowed"].as_bool().unwrap(), access["reason"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn members_here_and_below_may_and_are_told_the_way() {
+    let app = App::start().await;
+    let lab = app.organization(&app.root, "Lab").await;
+    let bench = app.organization(&lab, "Bench").await;
+    let token = app.token(&app.root, "one", "secret").await;
+    let (ada, ben) = (app.member(&app.root, "ada").await, app.member_with_role(&bench, "ben", "auditor").await);
+    let path = paths::access(&app.root, &token);
+
+    let own = ada.get(&path).await.expect(200);
+    assert_eq!(verdict(&own), (true, "member"));
+    assert_eq!(own["user"], json!({"id": ada.id, "email": "ada@example.com"}));
+    assert_eq!(own["via"], json!([{"id": app.root, "name": "Platform"}]));
+    assert_eq!((&own["roles"], &own["limits"], &own["tightest"]), (&json!([]), &json!([]), &Value::Null));
+    assert_eq!(own["token"], json!({"enabled": true, "expires_at": null, "inherited": true}));
+
+    let below = app.admin.get(&format!("{path}?user=ben@example.com")).await.expect(200);
+    assert_eq!(verdict(&below), (true, "member_below"));
+    let names: Vec<_> = below["via"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Platform", "Lab", "Bench"]);
+    assert_eq!(below["roles"], json!([]), "a role counts where it is held and below");
+    assert_eq!(app.admin.get(&path).await.expect(200)["roles"], json!(["admin"]));
+
+    // The bench's member in the bench's own words: a key for use may ask, too.
+    assert_eq!(verdict(&ben.get(&path).await.expect(200)), (true, "member_below"));
+    assert_eq!(verdict(&app.key(&ben, "use").await.get(&path).await.expect(200)), (true, "member_below"));
+}
+
+#[tokio::test]
+async fn whoever_may_not_is_told_why() {
+    let app = App::start().await;
+    let acme = app.organization(&app.root, "Acme").await;
+    let lab = app.organization(&acme, "Lab").await;
+    let token = app.token(&acme, "one", "secret").await;
+    let (ada, lea) = (app.member(&acme, "ada").await, app.member(&lab, "lea").await);
+    let above = app.member_with_role(&app.root, "above", "admin").await;
+    app.admin.post(&paths::users(&acme), &person("ivy@example.com")).await.expect(201);
+    let path = paths::access(&acme, &token);
+    let ask = async |user: &str| app.admin.get(&format!("{path}?user={user}")).await.expect(200);
+
+    assert_eq!(verdict(&ask("ivy@example.com").await), (false, "invited"));
+    let from_above = above.get(&path).await.expect(200);
+    assert_eq!(verdict(&from_above), (false, "not_a_member"));
+    assert_eq!((&from_above["via"], &from_above["roles"]), (&Value::Null, &json!(["admin"])));
+
+    app.admin.patch(&paths::token(&acme, &token), &json!({"inherited": false})).await.expect(200);
+    assert_eq!(verdict(&ask(&lea.id).await), (false, "not_inherited"));
+    lea.get(&path).await.expect_problem(404, "not_found");
+    app.admin.patch(&paths::token(&acme, &token), &json!({"inherited": true})).await.expect(200);
+
+    app.admin.patch(&paths::user(&lab, &lea.id), &json!({"status": "disabled"})).await.expect(200);
+    assert_eq!(verdict(&ask(&lea.id).await), (false, "account_disabled"));
+
+    let token_path = paths::token(&acme, &token);
+    app.admin.patch(&token_path, &json!({"enabled": false})).await.expect(200);
+    assert_eq!(verdict(&ada.get(&path).await.expect(200)), (false, "token_disabled"));
+    let soon = app.clock.now() + TimeDelta::minutes(1);
+    app.admin.patch(&token_path, &json!({"enabled": true, "expires_at": soon})).await.expect(200);
+    assert_eq!(verdict(&ada.get(&path).await.expect(200)), (true, "member"));
+    app.clock.advance(TimeDelta::minutes(2));
+    let expired = ada.get(&path).await.expect(200);
+    assert_eq!(verdict(&expired), (false, "token_expired"));
+    assert_eq!(expired["via"][0]["name"], "Acme", "the way is told all the same");
+}
+
+#[tokio::test]
+async fn limits_are_told_as_they_decide() {
+    let app = App::start().await;
+    let token = app.token(&app.root, "one", "secret").await;
+    let (ada, ida) = (app.member(&app.root, "ada").await, app.member(&app.root, "ida").await);
+    let path = paths::access(&app.root, &token);
+    let (now, day) = (app.clock.now(), TimeDelta::days(1));
+    let job = |user: &'static str, id: &str, reserved| (user, id.to_owned(), reserved);
+    let submit = async |(_, user, reserved): (&str, String, i64)| {
+        let organization = Some(app.root.as_str());
+        Job { token: &token, secret_version: 1, user: &user, organization, reserved, at: now }
+            .reserve(&app.database)
+            .await
+    };
+    app.admin.put(&paths::quota(&app.root, &token), &json!({"quota": 100, "start": now - day})).await.expect(200);
+    app.admin
+        .put(&paths::user_quota(&app.root, &token, &ada.id), &json!({"quota": 30, "start": now - day}))
+        .await
+        .expect(200);
+    submit(job("ada", &ada.id, 10)).await.unwrap();
+    submit(job("ida", &ida.id, 80)).await.unwrap();
+
+    let told = async |caller: &Caller| caller.get(&path).await.expect(200);
+    let of_ada = told(&ada).await;
+    assert_eq!(verdict(&of_ada), (true, "member"));
+    let limits: Vec<_> = of_ada["limits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|limit| {
+            (
+                limit["subject"].as_str().unwrap(),
+                limit["reserved"].as_i64().unwrap(),
+                limit["remaining"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(limits, [("organization", 90, 10), ("user", 10, 20)]);
+    assert_eq!(of_ada["tightest"], of_ada["limits"][0]);
+    assert_eq!(told(&ida).await["limits"].as_array().unwrap().len(), 1);
+
+    // What is told is so: the last bit of room is given away, and then there is none.
+    submit(job("ida", &ida.id, 10)).await.unwrap();
+    for (name, caller) in [("ada", &ada), ("ida", &ida)] {
+        assert_eq!(verdict(&told(caller).await), (false, "quota_exhausted"));
+        assert_eq!(submit(job(name, &caller.id, 0)).await.unwrap_err(), "quota_exhausted");
+    }
+    // A window that is over stands in the way before a limit that is full.
+    let over = json!({"quota": 5, "start": now - day, "end": now - TimeDelta::hours(1)});
+    app.admin.put(&paths::user_quota(&app.root, &token, &ada.id), &over).await.expect(200);
+    let of_ada = told(&ada).await;
+    assert_eq!(verdict(&of_ada), (false, "quota_not_active"));
+    assert_eq!(submit(job("ada", &ada.id, 0)).await.unwrap_err(), "quota_not_active");
+    app.admin.patch(&paths::token(&app.root, &token), &json!({"enabled": false})).await.expect(200);
+    assert_eq!(verdict(&told(&ada).await), (false, "token_disabled"), "the first of several");
+}
+
+#[tokio::test]
+async fn others_are_for_admins_to_ask_about() {
+    let app = App::start().await;
+    let (north, south) = (app.organization(&app.root, "North").await, app.organization(&app.root, "South").await);
+    let token = app.token(&north, "one", "secret").await;
+    let (ada, sue) = (app.member(&north, "ada").await, app.member(&south, "sue").await);
+    let auditor = app.member_with_role(&north, "auditor", "auditor").await;
+    let admin = app.member_with_role(&north, "admin", "admin").await;
+    let path = paths::access(&north, &token);
+    let of_ada = format!("{path}?user={}", ada.id);
+    admin.get(&of_ada).await.expect(200);
+    ada.get(&format!("{path}?user=ADA@EXAMPLE.COM")).await.expect(200);
+    auditor.get(&of_ada).await.expect_problem(403, "forbidden");
+    app.key(&admin, "use").await.get(&of_ada).await.expect_problem(403, "forbidden");
+    app.key(&admin, "read").await.get(&of_ada).await.expect(200);
+    sue.get(&path).await.expect_problem(404, "not_found");
+    // Whoever is neither here nor below does not exist here.
+    for user in [sue.id.as_str(), "sue@example.com", "nobody@example.com", app.admin.id.as_str()] {
+        let answer = admin.get(&format!("{path}?user={user}")).await;
+        if user == app.admin.id {
+            answer.expect(200)
+        } else {
+            answer.expect_problem(404, "not_found")
+        };
+    }
+    admin.get(&paths::access(&south, &token)).await.expect_problem(404, "not_found");
+}
