@@ -1,5 +1,6 @@
 //! The providers, a file each. Their addresses come from the operator.
 
+mod braket;
 mod dwave;
 mod keys;
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::denial::Denial;
 
+pub use braket::Braket;
 pub use dwave::Dwave;
 
 /// Addresses of a provider that an operator has set; the provider's own stand in for the others.
