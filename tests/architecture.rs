@@ -27,6 +27,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("argon2", &["src/authentication"]),
     ("jsonwebtoken", &["src/authentication"]),
     ("aes_gcm", &["src/vault"]),
+    ("aws_sigv4", &["src/broker/providers/braket/signature.rs"]),
+    ("aws_credential_types", &["src/broker/providers/braket/signature.rs"]),
     ("figment", &["src/cli"]),
     ("clap", &["src/cli", "src/main.rs"]),
     // What goes out goes through the broker.

@@ -64,6 +64,16 @@ pub trait Adapter: Send + Sync {
         true
     }
 
+    /// What of the credential must not stand in answers.
+    fn secrets<'a>(&self, credential: &'a OpenedCredential) -> Vec<&'a str> {
+        credential.fields().filter(|(field, _)| self.is_secret(field)).map(|(_, value)| value).collect()
+    }
+
+    /// What is wrong when [`Adapter::inject`] or [`Adapter::exchange`] cannot use the credential, for people.
+    fn unfit(&self) -> &'static str {
+        "the stored credential does not fit this request; an admin of the organization can replace it"
+    }
+
     /// Whether the provider takes temporary tokens only.
     fn exchanges(&self) -> bool {
         false

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -73,7 +73,13 @@ impl Broker {
         let announced = answer.body().size_hint().exact();
         let plain = !answer.headers().contains_key(header::CONTENT_ENCODING);
         let short = plain && announced.is_some_and(|length| length <= SHORT);
+        // To HEAD, it is the length of what is not there.
+        let is_head = asked.operation.rule.method == Method::HEAD;
+        let length = answer.headers().get(header::CONTENT_LENGTH).filter(|_| is_head && plain).cloned();
         let (mut parts, body) = self.cleaned(&**asked.adapter, asked.door, answer, needles)?;
+        if let Some(length) = length {
+            parts.headers.insert(header::CONTENT_LENGTH, length);
+        }
         let operation = asked.operation;
         if operation.rule.effect == Effect::Cancel && parts.status.is_success() {
             self.cancelled(asked).await?;

@@ -44,14 +44,18 @@ impl Broker {
         let operation = Arc::new(operation);
         let outgoing = build(&**adapter, &operation, head, Sent { bytes, as_it_came });
         let outcome = match self.inject(&**adapter, &operation, outgoing, &binding, &sealed).await {
-            Ok(injected) => match self.upstream.send(injected.outgoing, body, &moved).await {
-                Ok(answer) => {
-                    let of = (binding.token, binding.secret_version);
-                    let asked = Asked { adapter, operation: &operation, door, grant: &grant, of };
-                    self.answer(&asked, answer, injected.needles, reservation.as_ref()).await
+            Ok(mut injected) => {
+                // A body that was read may have been changed with the credential at hand.
+                let body = injected.outgoing.body.take().map_or(body, full);
+                match self.upstream.send(injected.outgoing, body, &moved).await {
+                    Ok(answer) => {
+                        let of = (binding.token, binding.secret_version);
+                        let asked = Asked { adapter, operation: &operation, door, grant: &grant, of };
+                        self.answer(&asked, answer, injected.needles, reservation.as_ref()).await
+                    }
+                    Err(failure) => Err(failure.into()),
                 }
-                Err(failure) => Err(failure.into()),
-            },
+            }
             Err(denial) => Err(denial),
         };
         let outcome = match outcome {

@@ -87,10 +87,9 @@ impl Broker {
         let opened = self.repository.vault().open(binding, sealed, &proof, |credential| {
             let secrets = Secrets { credential, exchanged };
             adapter.inject(operation, &mut outgoing, &secrets)?;
-            let secret = credential.fields().filter(|(name, _)| adapter.is_secret(name)).map(|(_, value)| value);
-            Some(Needles::new(secret.chain(exchanged)))
+            Some(Needles::new(adapter.secrets(credential).into_iter().chain(exchanged)))
         });
-        let needles = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(unfit)?;
+        let needles = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(|| unfit(adapter))?;
         Ok(Injected { outgoing, needles: Arc::new(needles) })
     }
 
@@ -111,7 +110,7 @@ impl Broker {
         }
         let proof = OpeningProof::for_use_of_a_token();
         let opened = self.repository.vault().open(binding, sealed, &proof, |credential| adapter.exchange(credential));
-        let mut outgoing = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(unfit)?;
+        let mut outgoing = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(|| unfit(adapter))?;
         let body = full(outgoing.body.take().unwrap_or_default());
         let answer = self
             .upstream
@@ -131,9 +130,8 @@ impl Broker {
     }
 }
 
-fn unfit() -> Denial {
-    let message = "the stored credential does not fit this request; an admin of the organization can replace it";
-    Denial::new(StatusCode::FORBIDDEN, "credential_unfit", message)
+fn unfit(adapter: &dyn Adapter) -> Denial {
+    Denial::new(StatusCode::FORBIDDEN, "credential_unfit", adapter.unfit())
 }
 
 /// The provider does not take the organization's credential.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::change::{Change, Event, Target};
-use super::{Repository, Result};
+use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
 use crate::domain::{
@@ -77,6 +77,20 @@ impl Repository {
     /// Opens the jobs that the provider took and releases the others; each is an event of its own. Answers which of the
     /// provider's names were somebody else's before: those must not be shown to the caller.
     pub async fn submit_jobs(
+        &self,
+        grant: &Grant<Submit>,
+        kind: JobKind,
+        jobs: &[Submitted],
+        check_after: TimeDelta,
+    ) -> Result<Vec<String>> {
+        match self.open_jobs(grant, kind, jobs, check_after).await {
+            // Somebody was opening a job of the same name at this very moment. Now it is known.
+            Err(Error::Database(error)) if is_known_job(&error) => self.open_jobs(grant, kind, jobs, check_after).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn open_jobs(
         &self,
         grant: &Grant<Submit>,
         kind: JobKind,
@@ -341,6 +355,10 @@ pub(super) fn refusal(word: &str) -> Refusal {
         "token_gone" => Refusal::NotFound("QPU token"),
         _ => Refusal::QuotaExhausted,
     }
+}
+
+fn is_known_job(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.constraint() == Some("job_is_known"))
 }
 
 async fn end(change: &mut Change, job: JobId, used: Option<i64>, now: Timestamp) -> Result<()> {

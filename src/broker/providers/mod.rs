@@ -1,5 +1,6 @@
 //! The providers, a file each. Their addresses come from the operator.
 
+mod braket;
 mod dwave;
 mod fujitsu;
 mod ionq;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::denial::Denial;
 
+pub use braket::Braket;
 pub use dwave::Dwave;
 pub use fujitsu::Fujitsu;
 pub use ionq::Ionq;

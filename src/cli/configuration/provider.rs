@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{Configuration, ConfigurationError};
-use crate::broker::providers::{Addresses, Dwave, Fujitsu, Ionq};
+use crate::broker::providers::{Addresses, Braket, Dwave, Fujitsu, Ionq};
 use crate::broker::{Adapter, Reachable};
 use crate::domain::{CredentialForm, FieldName, Provider, ProviderName, Providers};
 
@@ -135,6 +135,7 @@ impl Configuration {
                 addresses.insert(key, value.clone());
             }
             let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
+                "aws" => Arc::new(Braket::new(&addresses)),
                 "dwave" => Arc::new(Dwave::new(&addresses)),
                 "fujitsu" => Arc::new(Fujitsu::new(&addresses)),
                 "ionq" => Arc::new(Ionq::new(&addresses)),
