@@ -69,7 +69,7 @@ impl Repository {
             })
             .await?
             .ok_or_else(refused)?;
-        if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?) {
+        if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?, token) {
             return Err(refused().into());
         }
         let (Some(id), Some(provider)) = (row.token, row.provider) else {
