@@ -115,6 +115,21 @@ impl Repository {
         })
     }
 
+    /// How many jobs with this token the caller may see at the provider.
+    pub async fn count_visible_jobs(&self, grant: &Grant<Use>) -> Result<usize> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM jobs j
+                WHERE j.qpu_token_id = $1 AND j.kind = 'job' AND j.provider_job_id IS NOT NULL
+                  AND sees_job($2, $3, j.user_id, j.organization_id)"#,
+            grant.token().uuid(),
+            grant.caller().map(UserId::uuid),
+            grant.authenticator().and_then(Authenticator::bound_to).map(OrganizationId::uuid),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     /// Which of these jobs the caller may see.
     pub async fn visible_jobs(&self, grant: &Grant<Use>, jobs: &[JobReference]) -> Result<HashSet<JobReference>> {
         let (kinds, ids): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.kind.as_str(), job.id.as_str())).unzip();

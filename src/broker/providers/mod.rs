@@ -1,6 +1,7 @@
 //! The providers, a file each. Their addresses come from the operator.
 
 mod dwave;
+mod ibm;
 mod keys;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use super::denial::Denial;
 
 pub use dwave::Dwave;
+pub use ibm::Ibm;
 
 /// Addresses of a provider that an operator has set; the provider's own stand in for the others.
 pub type Addresses = std::collections::BTreeMap<&'static str, String>;
