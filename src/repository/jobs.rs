@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::change::{Change, Event, Target};
-use super::{Repository, Result};
+use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
 use crate::domain::{
@@ -69,30 +69,28 @@ impl Repository {
     /// [`Refusal::QuotaExhausted`] or [`Refusal::QuotaNotActive`].
     pub async fn reserve_jobs(&self, grant: &Grant<Submit>, submission: &Submission<'_>) -> Result<Vec<JobId>> {
         let OfToken { token, member_of, .. } = grant.of_token();
-        let ids: Vec<Uuid> = submission.amounts.iter().map(|_| JobId::new().uuid()).collect();
-        let refusal = sqlx::query_scalar!(
-            "SELECT reserve_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            token.uuid(),
-            submission.secret_version,
-            grant.caller().map(UserId::uuid),
-            member_of.map(OrganizationId::uuid),
-            submission.kind.as_str(),
-            submission.place,
-            &ids,
-            submission.amounts,
-            self.now(),
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        match refusal {
-            None => Ok(ids.into_iter().map(JobId::from).collect()),
-            Some(word) => Err(self::refusal(&word).into()),
-        }
+        let person = grant.caller().ok_or(Refusal::Forbidden("a login"))?;
+        let mut connection = self.pool.acquire().await?;
+        reserve(&mut connection, Reserving { token, person, member_of, submission }, self.now()).await
     }
 
     /// Opens the jobs that the provider took and releases the others; each is an event of its own. Answers which of the
     /// provider's names were somebody else's before: those must not be shown to the caller.
     pub async fn submit_jobs(
+        &self,
+        grant: &Grant<Submit>,
+        kind: JobKind,
+        jobs: &[Submitted],
+        check_after: TimeDelta,
+    ) -> Result<Vec<String>> {
+        match self.open_jobs(grant, kind, jobs, check_after).await {
+            // Somebody was opening a job of the same name at this very moment. Now it is known.
+            Err(Error::Database(error)) if is_known_job(&error) => self.open_jobs(grant, kind, jobs, check_after).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn open_jobs(
         &self,
         grant: &Grant<Submit>,
         kind: JobKind,
@@ -315,6 +313,41 @@ impl Repository {
     }
 }
 
+/// Who reserves what.
+pub(super) struct Reserving<'a> {
+    pub(super) token: QpuTokenId,
+    pub(super) person: UserId,
+    pub(super) member_of: Option<OrganizationId>,
+    pub(super) submission: &'a Submission<'a>,
+}
+
+/// Reserves room in all limits that apply, or in none.
+pub(super) async fn reserve(
+    connection: &mut sqlx::PgConnection,
+    Reserving { token, person, member_of, submission }: Reserving<'_>,
+    now: Timestamp,
+) -> Result<Vec<JobId>> {
+    let ids: Vec<Uuid> = submission.amounts.iter().map(|_| JobId::new().uuid()).collect();
+    let refused = sqlx::query_scalar!(
+        "SELECT reserve_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        token.uuid(),
+        submission.secret_version,
+        person.uuid(),
+        member_of.map(OrganizationId::uuid),
+        submission.kind.as_str(),
+        submission.place,
+        &ids,
+        submission.amounts,
+        now,
+    )
+    .fetch_one(connection)
+    .await?;
+    match refused {
+        None => Ok(ids.into_iter().map(JobId::from).collect()),
+        Some(word) => Err(refusal(&word).into()),
+    }
+}
+
 /// What stands in the way of a reservation.
 pub(super) fn refusal(word: &str) -> Refusal {
     match word {
@@ -322,6 +355,10 @@ pub(super) fn refusal(word: &str) -> Refusal {
         "token_gone" => Refusal::NotFound("QPU token"),
         _ => Refusal::QuotaExhausted,
     }
+}
+
+fn is_known_job(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.constraint() == Some("job_is_known"))
 }
 
 async fn end(change: &mut Change, job: JobId, used: Option<i64>, now: Timestamp) -> Result<()> {

@@ -15,6 +15,7 @@ mod hang_ups;
 mod idempotency;
 mod invitations;
 mod isolation;
+mod leases;
 mod luna_sdk;
 mod organizations;
 mod outage;

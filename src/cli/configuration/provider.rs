@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{Configuration, ConfigurationError};
-use crate::broker::providers::{Addresses, Declaration, Declared, Dwave, Fujitsu, Ionq, OperationDeclaration};
+use crate::authentication::Passes;
+use crate::broker::providers::{
+    Addresses, Braket, Declaration, Declared, Dwave, Fujitsu, Ibm, Ionq, OperationDeclaration,
+};
 use crate::broker::{Adapter, Reachable};
 use crate::domain::{CredentialForm, FieldName, Provider, ProviderName, Providers};
 
@@ -125,11 +128,30 @@ impl Configuration {
         }
     }
 
-    /// The providers that can be reached, and how.
-    pub fn reachable(&self) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
-        let providers = self.providers()?;
+    /// The providers that can be reached, and how. Some hand out `passes` to those who have shown a key.
+    pub fn reachable(&self, passes: &Arc<Passes>) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
         let mut reachable = BTreeMap::new();
-        for provider in providers.iter() {
+        for Upstream { provider, addresses, declared } in self.upstreams()? {
+            let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
+                "aws" => Arc::new(Braket::new(&addresses)),
+                "dwave" => Arc::new(Dwave::new(&addresses)),
+                "fujitsu" => Arc::new(Fujitsu::new(&addresses)),
+                "ionq" => Arc::new(Ionq::new(&addresses)),
+                "ibm" => Arc::new(Ibm::new(&addresses, Arc::clone(passes))),
+                _ => match declared {
+                    Some(declared) => Arc::new(declared),
+                    None => continue,
+                },
+            };
+            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+        }
+        Ok(reachable)
+    }
+
+    /// All providers, with what the operator has said of where they are.
+    pub(super) fn upstreams(&self) -> Result<Vec<Upstream>, ConfigurationError> {
+        let mut upstreams = Vec::new();
+        for provider in self.providers()?.iter() {
             let at = format!("providers.{}", provider.name);
             let given = self.providers.get(provider.name.as_str());
             let built_in = REACHABLE.iter().find(|(name, _)| *name == provider.name.as_str()).map(|(_, keys)| *keys);
@@ -146,30 +168,34 @@ impl Configuration {
                 }
                 addresses.insert(key, value.clone());
             }
-            let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
-                "dwave" => Arc::new(Dwave::new(&addresses)),
-                "fujitsu" => Arc::new(Fujitsu::new(&addresses)),
-                "ionq" => Arc::new(Ionq::new(&addresses)),
-                _ => match given.filter(|given| given.is_declared()) {
-                    Some(given) if built_in.is_none() => Arc::new(self.declared(&at, given, provider)?),
+            let declared =
+                match given.filter(|given| given.is_declared() || built_in.is_none() && given.base_url.is_some()) {
+                    Some(given) if built_in.is_none() => Some(self.declared(&at, given, provider)?),
                     Some(_) => {
-                        let expected = "left out, with headers, key_header and error: this provider is built in";
+                        let expected = "left out, and so must key_header, headers and error: this provider is built in";
                         return Err(self.wrong(&format!("{at}.operations"), expected));
                     }
-                    None => continue,
-                },
-            };
-            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+                    None => None,
+                };
+            upstreams.push(Upstream { provider: provider.clone(), addresses, declared });
         }
-        Ok(reachable)
+        Ok(upstreams)
     }
+}
+
+/// A provider with what the operator has said of where it is.
+pub(super) struct Upstream {
+    provider: Provider,
+    addresses: Addresses,
+    /// If there is no code for it.
+    declared: Option<Declared>,
 }
 
 impl ProviderConfiguration {
     /// Whether it says anything of an API that there is no code for.
     fn is_declared(&self) -> bool {
-        let Self { base_url, key_header, headers, error, operations, .. } = self;
-        base_url.is_some() || key_header.is_some() || error.is_some() || !headers.is_empty() || !operations.is_empty()
+        let Self { key_header, headers, error, operations, .. } = self;
+        key_header.is_some() || error.is_some() || !headers.is_empty() || !operations.is_empty()
     }
 }
 

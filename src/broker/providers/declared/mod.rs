@@ -103,6 +103,7 @@ fn rule(operation: &OperationDeclaration) -> Rule {
         id: list.id.clone().into(),
         kind: list.kind.into(),
         counts: list.counts.iter().cloned().map(Into::into).collect(),
+        pages: None,
     });
     let request = if operation.body_ids.is_empty() { Passage::Stream } else { Passage::Whole };
     let answer = match (&operation.usage, rule.effect) {
