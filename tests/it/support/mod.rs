@@ -9,6 +9,7 @@ pub mod paths;
 pub mod process;
 pub mod recorder;
 pub mod secret;
+pub mod stand_in;
 pub mod storm;
 
 pub use app::{App, PASSWORD, vault};
