@@ -74,7 +74,7 @@ impl Broker {
         if let Some(place) = answer.pointer_mut(&list.items) {
             *place = items.into();
         }
-        for pointer in list.counts {
+        for pointer in &list.counts {
             if let Some(place) = answer.pointer_mut(pointer) {
                 *place = count.into();
             }

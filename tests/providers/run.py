@@ -20,10 +20,16 @@ PATIENCE = 60  # seconds for usage that a provider tells late, or that nobody as
 
 def ledger(service: Service, organization: str, token: str) -> dict[str, int]:
     """What the service has booked, by the provider's id of the job, in the provider's unit."""
-    status, answer = service.call("GET", f"/v1/organizations/{organization}/qpu-tokens/{token}/usage/jobs?limit=200")
-    if status != 200:
-        raise Failed(f"the ledger cannot be read: {status} {answer}")
-    return {row["job_id"]: row["amount"] for row in answer["items"]}
+    booked: dict[str, int] = {}
+    cursor = ""
+    while cursor is not None:
+        path = f"/v1/organizations/{organization}/qpu-tokens/{token}/usage/jobs?limit=200{cursor}"
+        status, answer = service.call("GET", path)
+        if status != 200:
+            raise Failed(f"the ledger cannot be read: {status} {answer}")
+        booked |= {row["provider_job_id"]: row["used"] for row in answer["items"] if row["state"] == "settled"}
+        cursor = f"&cursor={answer['next_cursor']}" if answer["next_cursor"] else None
+    return booked
 
 
 def compare(service: Service, organization: str, token: str, fake: StandIn) -> str:
@@ -143,7 +149,7 @@ def main() -> int:
         for name in args.suites:
             fakes[name] = StandIn(name, SUITES[name], args.logs, mounted=args.direct)
         if not args.direct:
-            configuration = {}
+            configuration = {"LUNA_ORGANIZATIONS_BROKER__SETTLE_AFTER_SECONDS": "1"}
             for name, fake in fakes.items():
                 for key, value in SUITES[name].configuration.items():
                     configuration[f"LUNA_ORGANIZATIONS_PROVIDERS__{key}"] = value.format(fake=fake.url)
