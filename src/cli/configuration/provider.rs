@@ -170,11 +170,11 @@ impl Configuration {
             }
             let declared = match given.filter(|given| given.is_declared()) {
                 Some(given) if built_in.is_none() => Some(self.declared(&at, given, provider)?),
-                Some(_) => {
+                Some(given) if given.has_declarations() => {
                     let expected = "left out, with headers, key_header and error: this provider is built in";
                     return Err(self.wrong(&format!("{at}.operations"), expected));
                 }
-                None => None,
+                Some(_) | None => None,
             };
             upstreams.push((provider.clone(), addresses, declared));
         }
@@ -185,8 +185,13 @@ impl Configuration {
 impl ProviderConfiguration {
     /// Whether it says anything of an API that there is no code for.
     fn is_declared(&self) -> bool {
-        let Self { base_url, key_header, headers, error, operations, .. } = self;
-        base_url.is_some() || key_header.is_some() || error.is_some() || !headers.is_empty() || !operations.is_empty()
+        self.base_url.is_some() || self.has_declarations()
+    }
+
+    /// Whether anything is said that only a provider without code needs.
+    fn has_declarations(&self) -> bool {
+        let Self { key_header, headers, error, operations, .. } = self;
+        key_header.is_some() || error.is_some() || !headers.is_empty() || !operations.is_empty()
     }
 }
 
