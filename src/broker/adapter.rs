@@ -74,6 +74,12 @@ pub trait Adapter: Send + Sync {
         "the stored credential does not fit this request; an admin of the organization can replace it"
     }
 
+    /// Whether an answer with this status says that the provider does not take the credential, or not for this. The client gets
+    /// a denial in its place: the provider's own may tell whose credential it is.
+    fn is_refusal(&self, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED
+    }
+
     /// Whether the provider takes temporary tokens only.
     fn exchanges(&self) -> bool {
         false
@@ -152,8 +158,8 @@ pub struct Learned {
     pub created: Vec<Option<String>>,
     /// Jobs that are over, with what they used in the provider's native unit.
     pub used: Vec<(JobReference, i64)>,
-    /// A job with the jobs that it consists of, where those have names of their own: they belong to whoever it belongs to,
-    /// and what they used is part of what it used.
+    /// A job with the jobs that it consists of, or the place that its results are in, where those have names of their own: they
+    /// belong to whoever it belongs to, and what they used is part of what it used.
     pub parts: Option<(JobReference, Vec<JobReference>)>,
     /// Jobs that the provider does not know.
     pub gone: bool,

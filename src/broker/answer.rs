@@ -66,7 +66,7 @@ impl Broker {
         needles: Arc<Needles>,
         reservation: Option<&Reservation>,
     ) -> Result<Response<Body>, Denial> {
-        if answer.status() == StatusCode::UNAUTHORIZED {
+        if asked.adapter.is_refusal(answer.status()) {
             self.exchanges.forget(asked.of);
             return Err(refused_by_provider());
         }
