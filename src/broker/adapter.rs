@@ -21,6 +21,11 @@ pub trait Adapter: Send + Sync {
     /// is no key.
     fn key(&self, head: &Head<'_>) -> Option<Result<UseKey, Denial>>;
 
+    /// The member's key, for operations of which the rule says that it is in the request's body.
+    fn key_in(&self, _operation: &Operation, _content: &Content) -> Option<Result<UseKey, Denial>> {
+        None
+    }
+
     /// What is allowed.
     fn allowed(&self) -> &AllowList;
 
@@ -80,6 +85,11 @@ pub trait Adapter: Send + Sync {
         status == StatusCode::UNAUTHORIZED
     }
 
+    /// The place that the credential is for, where it is for one only. It takes the place of [`Operation::place`].
+    fn pinned(&self, _credential: &OpenedCredential) -> Option<String> {
+        None
+    }
+
     /// Whether the provider takes temporary tokens only.
     fn exchanges(&self) -> bool {
         false
@@ -95,7 +105,8 @@ pub trait Adapter: Send + Sync {
         None
     }
 
-    /// Puts the credential in. The last thing that is done to a request; `None` if the credential does not fit.
+    /// Puts the credential in. The last thing that is done to a request; `None` if the credential does not fit. A body that was
+    /// read may be changed here, if it depends on the credential.
     #[must_use]
     fn inject(&self, operation: &Operation, outgoing: &mut Outgoing, secrets: &Secrets<'_>) -> Option<()>;
 

@@ -16,7 +16,7 @@ use super::adapter::Adapter;
 use super::body::{Body, Moved, Timed, Unreadable, Watched, full, read};
 use super::clean::{CleanBody, Needles, Rewrites, clean};
 use super::denial::Denial;
-use super::exchange;
+use super::exchange::{Exchanged, Of};
 use super::forward::boxed;
 use super::inject::refused_by_provider;
 use super::prepare::Reservation;
@@ -54,7 +54,7 @@ pub(super) struct Asked<'a> {
     pub(super) operation: &'a Arc<Operation>,
     pub(super) door: &'a Door<'a>,
     pub(super) grant: &'a Grant<Use>,
-    pub(super) of: exchange::Of,
+    pub(super) exchanged: Option<&'a (Of, Arc<Exchanged>)>,
 }
 
 impl Broker {
@@ -66,10 +66,7 @@ impl Broker {
         needles: Arc<Needles>,
         reservation: Option<&Reservation>,
     ) -> Result<Response<Body>, Denial> {
-        if asked.adapter.is_refusal(answer.status()) {
-            self.exchanges.forget(asked.of);
-            return Err(refused_by_provider());
-        }
+        self.accepted(&**asked.adapter, answer.status(), asked.exchanged)?;
         let announced = answer.body().size_hint().exact();
         let plain = !answer.headers().contains_key(header::CONTENT_ENCODING);
         let short = plain && announced.is_some_and(|length| length <= SHORT);
@@ -104,6 +101,22 @@ impl Broker {
             Passage::Watch => self.watching(asked, parts.status, body),
         };
         Ok(Response::from_parts(parts, body))
+    }
+
+    /// Whether the provider took the credential. If not, the temporary token is forgotten.
+    pub(super) fn accepted(
+        &self,
+        adapter: &dyn Adapter,
+        status: StatusCode,
+        exchanged: Option<&(Of, Arc<Exchanged>)>,
+    ) -> Result<(), Denial> {
+        if !adapter.is_refusal(status) {
+            return Ok(());
+        }
+        if let Some((of, token)) = exchanged {
+            self.exchanges.forget(*of, token);
+        }
+        Err(refused_by_provider())
     }
 
     /// The head as the client may see it, and the body without codings and without the credential.
@@ -166,7 +179,7 @@ impl Broker {
     }
 
     /// Leaves of a list what the caller may see.
-    async fn keep_visible(&self, grant: &Grant<Use>, list: &List, value: &mut Value) -> Result<(), Denial> {
+    pub(super) async fn keep_visible(&self, grant: &Grant<Use>, list: &List, value: &mut Value) -> Result<(), Denial> {
         let not_understood = || not_understood(Unreadable::Broken);
         let items = value.pointer_mut(&list.items).and_then(Value::as_array_mut).ok_or_else(not_understood)?;
         let reference = |item: &Value| {
@@ -193,7 +206,7 @@ impl Broker {
 
 const UNDERSTOOD: &str = "the provider's answer cannot be understood";
 
-fn not_understood(unreadable: Unreadable) -> Denial {
+pub(super) fn not_understood(unreadable: Unreadable) -> Denial {
     let message = match unreadable {
         Unreadable::TooLong => "the provider's answer is too long",
         Unreadable::Broken => "the provider broke off in the middle of its answer",

@@ -22,6 +22,7 @@ mod forward;
 mod head;
 mod inject;
 mod meter;
+mod pages;
 mod prepare;
 pub mod providers;
 mod redemption;
@@ -43,7 +44,7 @@ pub use content::Content;
 pub use denial::Denial;
 pub use head::Head;
 pub use redemption::RedeemedLease;
-pub use rule::{AllowList, Effect, Operation, Passage, Rule};
+pub use rule::{AllowList, Effect, Operation, Pages, Passage, Rule};
 
 use crate::authorization::Origin;
 use crate::domain::{ProviderName, QpuTokenId};
@@ -146,7 +147,8 @@ impl Broker {
         body: Body,
     ) -> Result<Response<Body>, Denial> {
         let adapter = &provider.adapter;
-        let admitted = match self.admit(&**adapter, door, head).await? {
+        let (admitted, body) = self.admit(&**adapter, door, head, body).await?;
+        let admitted = match admitted {
             admit::Admitted::Member(admitted) => admitted,
             admit::Admitted::Anonymous(operation) => {
                 return self.forward_anonymously(&**adapter, &operation, door, head).await;

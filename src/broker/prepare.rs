@@ -75,9 +75,6 @@ impl Broker {
         } else if !empty {
             body = Timed::new(body, moved.clone()).boxed_unsync();
         }
-        if member.operation.rule.destroys {
-            self.settle_before_the_end(&*provider.adapter, &member).await?;
-        }
         let reservation = self.reserve(provider, &mut member).await?;
         let member = *member;
         Ok(Prepared::Forward(Box::new(Ready { member, body, bytes, as_it_came, moved, reservation })))

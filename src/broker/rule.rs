@@ -44,6 +44,22 @@ pub struct List {
     pub kind: JobKind,
     /// JSON pointers to numbers of items, which are set to what is left.
     pub counts: &'static [&'static str],
+    /// How it comes in pages that are counted by position.
+    pub pages: Option<Pages>,
+}
+
+/// How a list is asked for page by page. Positions in it count what the caller may see, so the broker turns the provider's pages
+/// by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Pages {
+    /// The query's parameter for the number of items, and the answer's member that repeats it.
+    pub limit: &'static str,
+    /// The same for the number of items to be skipped.
+    pub offset: &'static str,
+    /// Most items that the provider gives at once.
+    pub most: usize,
+    /// Parameters that are set whatever the client says.
+    pub set: &'static [(&'static str, &'static str)],
 }
 
 /// One allowed operation.
@@ -70,6 +86,8 @@ pub struct Rule {
     pub destroys: bool,
     /// Whether a request without any key may do it. It is sent without a credential.
     pub anonymous: bool,
+    /// Whether the member's key is in the request's body, for [`super::Adapter::key_in`].
+    pub key_in_body: bool,
 }
 
 impl Rule {
@@ -92,6 +110,7 @@ impl Rule {
             list: None,
             destroys: false,
             anonymous: false,
+            key_in_body: false,
         }
     }
 
@@ -145,7 +164,7 @@ impl Rule {
         id: impl Into<Cow<'static, str>>,
         counts: &'static [&'static str],
     ) -> Self {
-        let list = List { items: items.into(), id: id.into(), kind: JobKind::Job, counts };
+        let list = List { items: items.into(), id: id.into(), kind: JobKind::Job, counts, pages: None };
         Self { answer: Passage::Whole, list: Some(list), ..self }
     }
 
@@ -153,6 +172,18 @@ impl Rule {
     #[must_use]
     pub fn of(self, kind: JobKind) -> Self {
         Self { list: self.list.map(|list| List { kind, ..list }), ..self }
+    }
+
+    /// The list comes in pages.
+    #[must_use]
+    pub fn in_pages(self, pages: Pages) -> Self {
+        Self { list: self.list.map(|list| List { pages: Some(pages), ..list }), ..self }
+    }
+
+    /// The member's key is in the request's body.
+    #[must_use]
+    pub fn with_key_in_body(self) -> Self {
+        Self { key_in_body: true, ..self }
     }
 
     /// A request without any key may do it.
@@ -179,6 +210,7 @@ impl Rule {
 }
 
 /// A request that a rule allows.
+#[derive(Clone)]
 pub struct Operation {
     /// The rule.
     pub rule: Arc<Rule>,

@@ -5,12 +5,10 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::adapter::{Adapter, Outgoing};
-use super::admit::Member;
+use super::adapter::Outgoing;
 use super::body::{Moved, Timed, full, read};
-use super::forward::boxed;
-use super::rule::Operation;
-use super::{Broker, Denial, Learned};
+use super::forward::{Way, boxed};
+use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;
 use crate::vault::{Binding, SealedCredential};
@@ -46,7 +44,7 @@ impl Broker {
     async fn settle(&self, job: &DueJob) {
         let outcome = match (&job.reference, job.state) {
             (Some(reference), JobState::Open) if reference.kind != JobKind::Lease => {
-                match self.ask(job, reference).await {
+                match self.ask(&job.binding, &job.sealed, reference, &job.place).await {
                     Ok(learned) => self.conclude(job, learned).await,
                     Err(denial) => {
                         tracing::info!(job = %job.id, code = denial.code, "a job's usage could not be asked for yet");
@@ -63,49 +61,42 @@ impl Broker {
     }
 
     /// Asks the provider, with the credential that submitted the job.
-    async fn ask(&self, job: &DueJob, reference: &JobReference) -> Result<Learned, Denial> {
-        let Some(provider) = self.providers.get(&job.binding.provider) else { return Ok(Learned::default()) };
-        let adapter = &*provider.adapter;
-        let Some(operation) = adapter.settle(reference, &job.place) else { return Ok(Learned::default()) };
-        self.ask_for(adapter, &operation, &job.binding, &job.sealed).await
-    }
-
-    async fn ask_for(
+    async fn ask(
         &self,
-        adapter: &dyn Adapter,
-        operation: &Operation,
         binding: &Binding,
         sealed: &SealedCredential,
+        reference: &JobReference,
+        place: &str,
     ) -> Result<Learned, Denial> {
-        let url = format!("{}/{}", adapter.base(operation), operation.target);
+        let Some(provider) = self.providers.get(&binding.provider) else { return Ok(Learned::default()) };
+        let adapter = &*provider.adapter;
+        let Some(mut operation) = adapter.settle(reference, place) else { return Ok(Learned::default()) };
+        let url = format!("{}/{}", adapter.base(&operation), operation.target);
         let method = operation.rule.method.clone();
         let outgoing = Outgoing { method, url, headers: HeaderMap::new(), body: None };
-        let injected = self.inject(adapter, operation, outgoing, binding, sealed).await?;
+        let injected = self.inject(adapter, &mut operation, outgoing, binding, sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
-        if status == StatusCode::UNAUTHORIZED {
-            self.exchanges.forget((binding.token, binding.secret_version));
-        }
+        self.accepted(adapter, status, injected.exchanged.as_ref())?;
         let body = Timed::new(boxed(answer.into_body()), Moved::new()).boxed_unsync();
         let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
         let bytes = read(body, LONGEST).await.map_err(failed)?;
         let mut value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(adapter.learn(operation, status, &mut value))
+        Ok(adapter.learn(&operation, status, &mut value))
     }
 
-    /// Books what jobs have used before the provider forgets it.
-    pub(super) async fn settle_before_the_end(&self, adapter: &dyn Adapter, member: &Member) -> Result<(), Denial> {
-        for job in &member.operation.jobs {
-            let Some(operation) = adapter.settle(job, &member.operation.place) else { continue };
-            let learned = self.ask_for(adapter, &operation, &member.binding, &member.sealed).await?;
-            for (reference, used) in &learned.used {
-                self.repository.settle_job(member.binding.token, reference, *used).await?;
-            }
-            if !learned.gone && !learned.used.iter().any(|(reference, _)| reference == job) {
-                let message =
-                    "what this has used is not known yet; it can be deleted when it is over, and cancelled before";
-                return Err(Denial::new(StatusCode::CONFLICT, "not_over", message));
-            }
+    /// Books what jobs have used before the provider forgets them.
+    pub(super) async fn settle_first(&self, way: Way<'_>, operation: &Operation) -> Result<(), Denial> {
+        for job in &operation.jobs {
+            let learned = self.ask(way.binding, way.sealed, job, &operation.place).await?;
+            let Some((_, used)) = learned.used.iter().find(|(known, _)| known == job) else {
+                if learned.gone {
+                    continue;
+                }
+                let message = "what this job has used is not known yet; it can be deleted soon after it has ended";
+                return Err(Denial::new(StatusCode::CONFLICT, "usage_pending", message));
+            };
+            self.repository.settle_job(way.binding.token, job, *used).await?;
         }
         Ok(())
     }

@@ -265,7 +265,7 @@ impl Configuration {
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((key, _, expected)) => Err(self.wrong(key, expected)),
-            None => self.reachable().map(drop),
+            None => self.upstreams().map(drop),
         }
     }
 

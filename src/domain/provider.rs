@@ -55,7 +55,7 @@ type BuiltIn =
 
 const BUILT_IN: &[BuiltIn] = &[
     ("dwave", "D-Wave", "nanoseconds of QPU access time", 50_000_000, &[(&["token"], &[])]),
-    ("ibm", "IBM Quantum", "seconds of QPU time", 60, &[(&["token"], &[])]),
+    ("ibm", "IBM Quantum", "seconds of QPU time", 60, &[(&["token"], &["crn", "instance", "service_crn"])]),
     ("ionq", "IonQ", "milliseconds of execution", 10_000, &[(&["token"], &[])]),
     ("qctrl", "Q-CTRL", "jobs", 1, &[(&["token"], &[])]),
     ("fujitsu", "Fujitsu Digital Annealer", "milliseconds of solve time", 10_000, &[(&["token"], &[])]),

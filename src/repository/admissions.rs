@@ -56,7 +56,7 @@ impl Repository {
         let now = self.now();
         let question = Question { key: key.id(), token, jobs: jobs.iter().cloned().collect() };
         let row = self.admissions().ask(question).await?.ok_or_else(refused)?;
-        if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?) {
+        if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?, token) {
             return Err(refused().into());
         }
         let (Some(id), Some(provider)) = (row.token, row.provider) else {
@@ -99,6 +99,21 @@ impl Repository {
             sealed: SealedCredential { format, key: WrappedKey { kek_id, wrapped_data_key }, fields: fields.collect() },
             place: row.place,
         })
+    }
+
+    /// How many jobs with this token the caller may see at the provider.
+    pub async fn count_visible_jobs(&self, grant: &Grant<Use>) -> Result<usize> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM jobs j
+                WHERE j.qpu_token_id = $1 AND j.kind = 'job' AND j.provider_job_id IS NOT NULL
+                  AND sees_job($2, $3, j.user_id, j.organization_id)"#,
+            grant.token().uuid(),
+            grant.caller().map(UserId::uuid),
+            grant.authenticator().and_then(Authenticator::bound_to).map(OrganizationId::uuid),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(usize::try_from(count).unwrap_or_default())
     }
 
     /// Which of these jobs the caller may see.

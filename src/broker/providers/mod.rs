@@ -3,6 +3,7 @@
 mod braket;
 mod dwave;
 mod fujitsu;
+mod ibm;
 mod ionq;
 mod keys;
 
@@ -15,6 +16,7 @@ use super::denial::Denial;
 pub use braket::Braket;
 pub use dwave::Dwave;
 pub use fujitsu::Fujitsu;
+pub use ibm::Ibm;
 pub use ionq::Ionq;
 
 /// Addresses of a provider that an operator has set; the provider's own stand in for the others.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{Configuration, ConfigurationError};
-use crate::broker::providers::{Addresses, Braket, Dwave, Fujitsu, Ionq};
+use crate::authentication::Passes;
+use crate::broker::providers::{Addresses, Braket, Dwave, Fujitsu, Ibm, Ionq};
 use crate::broker::{Adapter, Reachable};
 use crate::domain::{CredentialForm, FieldName, Provider, ProviderName, Providers};
 
@@ -114,11 +115,27 @@ impl Configuration {
         }
     }
 
-    /// The providers that can be reached, and how.
-    pub fn reachable(&self) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
-        let providers = self.providers()?;
+    /// The providers that can be reached, and how. Some hand out `passes` to those who have shown a key.
+    pub fn reachable(&self, passes: &Arc<Passes>) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
         let mut reachable = BTreeMap::new();
-        for provider in providers.iter() {
+        for (provider, addresses) in self.upstreams()? {
+            let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
+                "aws" => Arc::new(Braket::new(&addresses)),
+                "dwave" => Arc::new(Dwave::new(&addresses)),
+                "fujitsu" => Arc::new(Fujitsu::new(&addresses)),
+                "ionq" => Arc::new(Ionq::new(&addresses)),
+                "ibm" => Arc::new(Ibm::new(&addresses, Arc::clone(passes))),
+                _ => continue,
+            };
+            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+        }
+        Ok(reachable)
+    }
+
+    /// All providers, with what the operator has said of where they are.
+    pub(super) fn upstreams(&self) -> Result<Vec<(Provider, Addresses)>, ConfigurationError> {
+        let mut upstreams = Vec::new();
+        for provider in self.providers()?.iter() {
             let at = format!("providers.{}", provider.name);
             let given = self.providers.get(provider.name.as_str());
             let known = REACHABLE.iter().find(|(name, _)| *name == provider.name.as_str()).map(|(_, keys)| *keys);
@@ -134,16 +151,9 @@ impl Configuration {
                 }
                 addresses.insert(key, value.clone());
             }
-            let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
-                "aws" => Arc::new(Braket::new(&addresses)),
-                "dwave" => Arc::new(Dwave::new(&addresses)),
-                "fujitsu" => Arc::new(Fujitsu::new(&addresses)),
-                "ionq" => Arc::new(Ionq::new(&addresses)),
-                _ => continue,
-            };
-            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+            upstreams.push((provider.clone(), addresses));
         }
-        Ok(reachable)
+        Ok(upstreams)
     }
 }
 
