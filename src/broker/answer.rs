@@ -66,7 +66,7 @@ impl Broker {
         needles: Arc<Needles>,
         reservation: Option<&Reservation>,
     ) -> Result<Response<Body>, Denial> {
-        self.accepted(answer.status(), asked.exchanged)?;
+        self.accepted(&**asked.adapter, answer.status(), asked.exchanged)?;
         let announced = answer.body().size_hint().exact();
         let plain = !answer.headers().contains_key(header::CONTENT_ENCODING);
         let short = plain && announced.is_some_and(|length| length <= SHORT);
@@ -104,8 +104,13 @@ impl Broker {
     }
 
     /// Whether the provider took the credential. If not, the temporary token is forgotten.
-    pub(super) fn accepted(&self, status: StatusCode, exchanged: Option<&(Of, Arc<Exchanged>)>) -> Result<(), Denial> {
-        if status != StatusCode::UNAUTHORIZED {
+    pub(super) fn accepted(
+        &self,
+        adapter: &dyn Adapter,
+        status: StatusCode,
+        exchanged: Option<&(Of, Arc<Exchanged>)>,
+    ) -> Result<(), Denial> {
+        if !adapter.is_refusal(status) {
             return Ok(());
         }
         if let Some((of, token)) = exchanged {

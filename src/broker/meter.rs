@@ -35,8 +35,8 @@ impl Broker {
             }
         }
         if let Some((whole, parts)) = &learned.parts {
-            let ids: Vec<&str> = parts.iter().map(|part| part.id.as_str()).filter(|id| is_plain_id(id)).collect();
-            self.repository.adopt_parts(asked.door.token, whole, &ids).await?;
+            let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
+            self.repository.adopt_parts(asked.door.token, whole, &parts).await?;
         }
         for (job, used) in &learned.used {
             self.repository.settle_job(asked.door.token, job, *used).await?;

@@ -77,7 +77,7 @@ impl Broker {
         let injected = self.inject(adapter, &mut operation, outgoing, binding, sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
-        self.accepted(status, injected.exchanged.as_ref())?;
+        self.accepted(adapter, status, injected.exchanged.as_ref())?;
         let body = Timed::new(boxed(answer.into_body()), Moved::new()).boxed_unsync();
         let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
         let bytes = read(body, LONGEST).await.map_err(failed)?;

@@ -184,21 +184,23 @@ impl Repository {
     }
 
     /// Gives the parts of a job, which the provider has named, to whoever the job belongs to. What they use is booked with it.
-    pub async fn adopt_parts(&self, token: QpuTokenId, whole: &JobReference, parts: &[&str]) -> Result<()> {
+    pub async fn adopt_parts(&self, token: QpuTokenId, whole: &JobReference, parts: &[&JobReference]) -> Result<()> {
         let ids: Vec<Uuid> = parts.iter().map(|_| JobId::new().uuid()).collect();
+        let (kinds, names): (Vec<_>, Vec<_>) = parts.iter().map(|part| (part.kind.as_str(), part.id.as_str())).unzip();
         sqlx::query!(
             "INSERT INTO jobs (id, qpu_token_id, secret_version, user_id, organization_id, kind, place, provider_job_id, state,
                                reserved, used, created_at, ended_at)
-             SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, whole.kind,
-                    whole.place, part.name, 'settled', 0, 0, whole.created_at, $6
-               FROM jobs whole, unnest($4::uuid[], $5::text[]) AS part (id, name)
+             SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, part.kind,
+                    whole.place, part.name, 'settled', 0, 0, whole.created_at, $7
+               FROM jobs whole, unnest($4::uuid[], $5::text[], $6::text[]) AS part (id, kind, name)
               WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
                  ON CONFLICT DO NOTHING",
             token.uuid(),
             whole.kind.as_str(),
             whole.id,
             &ids,
-            parts as _,
+            &kinds as _,
+            &names as _,
             self.now(),
         )
         .execute(&self.pool)
