@@ -128,7 +128,7 @@ impl Broker {
         }
         let body = CleanBody::new(boxed(body), &coding, needles, rewrites)
             .map_err(|_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", UNDERSTOOD))?;
-        Ok((parts, Timed::new(body, Moved::new()).boxed_unsync()))
+        Ok((parts, Timed::new(body, self.patience.idle, Moved::new()).boxed_unsync()))
     }
 
     /// Reads an answer as a whole, learns from it and shows the caller's part.

@@ -119,7 +119,7 @@ impl Broker {
             .await
             .map_err(|failure| Denial::new(StatusCode::BAD_GATEWAY, "provider_unreachable", failure.to_string()))?;
         let status = answer.status();
-        let body = Timed::new(answer.into_body(), Moved::new()).boxed_unsync();
+        let body = Timed::new(answer.into_body(), self.patience.idle, Moved::new()).boxed_unsync();
         let body = read(body, LONGEST_EXCHANGE).await.map_err(|_: Unreadable| {
             Denial::new(StatusCode::BAD_GATEWAY, "provider_unreachable", "the provider gave no proper answer")
         })?;

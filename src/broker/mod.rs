@@ -22,6 +22,7 @@ mod forward;
 mod head;
 mod inject;
 mod meter;
+mod patience;
 mod prepare;
 pub mod providers;
 mod rule;
@@ -41,6 +42,7 @@ pub use body::{Body, BoxError, full};
 pub use content::Content;
 pub use denial::Denial;
 pub use head::Head;
+pub use patience::Patience;
 pub use rule::{AllowList, Effect, Operation, Passage, Rule};
 
 use crate::authorization::Origin;
@@ -75,6 +77,7 @@ pub struct Broker {
     repository: Repository,
     providers: BTreeMap<ProviderName, Reachable>,
     upstream: Upstream,
+    patience: Patience,
     exchanges: Exchanges,
     tally: Tally,
     large: Semaphore,
@@ -99,11 +102,17 @@ pub struct Door<'a> {
 impl Broker {
     /// A broker to these providers.
     #[must_use]
-    pub fn new(repository: Repository, providers: BTreeMap<ProviderName, Reachable>, settle_after: TimeDelta) -> Self {
+    pub fn new(
+        repository: Repository,
+        providers: BTreeMap<ProviderName, Reachable>,
+        settle_after: TimeDelta,
+        patience: Patience,
+    ) -> Self {
         Self {
             repository,
             providers,
-            upstream: Upstream::new(),
+            upstream: Upstream::new(patience),
+            patience,
             exchanges: Exchanges::default(),
             tally: Tally::default(),
             large: Semaphore::new(LARGE_AT_ONCE),

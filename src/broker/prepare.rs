@@ -73,7 +73,7 @@ impl Broker {
             let (read, same) = content.into_bytes();
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
         } else if !empty {
-            body = Timed::new(body, moved.clone()).boxed_unsync();
+            body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
         }
         let reservation = self.reserve(provider, &mut member).await?;
         let member = *member;
@@ -83,7 +83,7 @@ impl Broker {
     async fn read_content(&self, head: &Head<'_>, body: Body, moved: &Moved) -> Result<Content, Denial> {
         let large = body.size_hint().upper().is_none_or(|length| length > LARGE);
         let _permit = if large { self.large.acquire().await.ok() } else { None };
-        let body = Timed::new(body, moved.clone()).boxed_unsync();
+        let body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
         let bytes = read(body, LONGEST_READ).await.map_err(|unreadable| match unreadable {
             Unreadable::TooLong => {
                 let message = format!("the request's content is longer than {LONGEST_READ} bytes");

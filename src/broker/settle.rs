@@ -73,7 +73,7 @@ impl Broker {
         if status == StatusCode::UNAUTHORIZED {
             self.exchanges.forget((job.binding.token, job.binding.secret_version));
         }
-        let body = Timed::new(boxed(answer.into_body()), Moved::new()).boxed_unsync();
+        let body = Timed::new(boxed(answer.into_body()), self.patience.idle, Moved::new()).boxed_unsync();
         let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
         let bytes = read(body, LONGEST).await.map_err(failed)?;
         let mut value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

@@ -139,7 +139,8 @@ pub async fn state(
     let lifetime = configuration.access_token_seconds;
     let access_tokens = AccessTokens::new(&settings.public_url, AUDIENCE, lifetime, active, &retired)?;
     let settle_after = TimeDelta::seconds(configuration.broker.settle_after_seconds);
-    let broker = Arc::new(Broker::new(repository.clone(), configuration.reachable()?, settle_after));
+    let patience = configuration.broker.patience;
+    let broker = Arc::new(Broker::new(repository.clone(), configuration.reachable()?, settle_after, patience));
     Ok(AppState {
         repository,
         broker,
