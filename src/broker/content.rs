@@ -5,9 +5,8 @@ use serde_json::Value;
 
 use super::clean;
 use super::denial::Denial;
-
-/// Most that a body may grow to when it is decoded, in bytes.
-const LONGEST: usize = 256 * 1024 * 1024;
+use super::json::parse;
+use super::large::LONGEST;
 
 /// A body, decoded only if somebody wants to look.
 pub struct Content {
@@ -36,9 +35,10 @@ impl Content {
     /// The body as JSON.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is none, or too much of it.
     pub fn json(&self) -> Result<Value, Denial> {
-        serde_json::from_slice(&self.decoded()?).map_err(|_| Denial::bad_request("the request's content is no JSON"))
+        parse(&self.decoded()?)
+            .ok_or_else(|| Denial::bad_request("the request's content is no JSON, or too much of it"))
     }
 
     /// Puts something else in its place, without a coding.

@@ -39,13 +39,14 @@ impl Broker {
         door: &Door<'_>,
         head: &Head<'_>,
     ) -> Result<Response<Body>, Denial> {
-        let Ready { member, body, bytes, as_it_came, moved, reservation } = ready;
+        let Ready { member, body, bytes, as_it_came, moved, reservation, room } = ready;
         let Member { grant, operation, binding, sealed, .. } = member;
         let operation = Arc::new(operation);
         let outgoing = build(&**adapter, &operation, head, Sent { bytes, as_it_came });
         let outcome = match self.inject(&**adapter, &operation, outgoing, &binding, &sealed).await {
             Ok(injected) => match self.upstream.send(injected.outgoing, body, &moved).await {
                 Ok(answer) => {
+                    drop(room);
                     let of = (binding.token, binding.secret_version);
                     let asked = Asked { adapter, operation: &operation, door, grant: &grant, of };
                     self.answer(&asked, answer, injected.needles, reservation.as_ref()).await

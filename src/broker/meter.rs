@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::Value;
 
 use super::Broker;
 use super::adapter::Learned;
@@ -11,6 +10,7 @@ use super::answer::Asked;
 use super::body::Watcher;
 use super::denial::Denial;
 use super::head::is_plain_id;
+use super::json::parse;
 use super::prepare::Reservation;
 use crate::authorization::action::jobs::Cancel;
 use crate::domain::{JobReference, QpuTokenId, Refusal};
@@ -42,7 +42,7 @@ impl Broker {
 
     /// Reads an answer that is passed on as it came. What cannot be booked now, the worker books later.
     pub(super) async fn watched(&self, asked: &Asked<'_>, status: StatusCode, copy: &[u8]) {
-        let Ok(mut value) = serde_json::from_slice::<Value>(copy) else { return };
+        let Some(mut value) = parse(copy) else { return };
         let learned = asked.adapter.learn(asked.operation, status, &mut value);
         book(&self.repository, asked.door.token, &learned).await;
     }
@@ -53,7 +53,7 @@ impl Broker {
         let (repository, token) = (self.repository.clone(), asked.door.token);
         Box::new(move |copy| {
             Box::pin(async move {
-                let Ok(mut value) = serde_json::from_slice::<Value>(&copy) else { return };
+                let Some(mut value) = parse(&copy) else { return };
                 let learned = adapter.learn(&operation, status, &mut value);
                 book(&repository, token, &learned).await;
             })

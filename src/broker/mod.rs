@@ -11,6 +11,7 @@
 //! What is particular to a provider is behind [`Adapter`], one file each in [`providers`].
 
 mod adapter;
+mod address;
 mod admit;
 mod answer;
 mod body;
@@ -21,10 +22,13 @@ mod exchange;
 mod forward;
 mod head;
 mod inject;
+mod json;
+mod large;
 mod meter;
 mod patience;
 mod prepare;
 pub mod providers;
+mod returned;
 mod rule;
 mod settle;
 mod tally;
@@ -35,7 +39,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::TimeDelta;
 use http::{Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 
 pub use adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 pub use body::{Body, BoxError, full};
@@ -49,17 +52,9 @@ use crate::authorization::Origin;
 use crate::domain::{ProviderName, QpuTokenId};
 use crate::repository::{self, Repository};
 use exchange::Exchanges;
+use large::Large;
 use tally::Tally;
 use upstream::Upstream;
-
-/// Longest body that is read as a whole, in bytes.
-const LONGEST_READ: usize = 64 * 1024 * 1024;
-
-/// Bodies longer than this, in bytes, count as large.
-const LARGE: u64 = 1024 * 1024;
-
-/// How many large bodies are read as a whole at the same time; others wait.
-const LARGE_AT_ONCE: usize = 8;
 
 /// How many tokens' providers are remembered.
 const REMEMBERED: usize = 100_000;
@@ -80,7 +75,7 @@ pub struct Broker {
     patience: Patience,
     exchanges: Exchanges,
     tally: Tally,
-    large: Semaphore,
+    large: Large,
     /// After how long a new job is first asked about.
     settle_after: TimeDelta,
     /// The provider of a token never changes. This decides only which client's language is spoken.
@@ -115,7 +110,7 @@ impl Broker {
             patience,
             exchanges: Exchanges::default(),
             tally: Tally::default(),
-            large: Semaphore::new(LARGE_AT_ONCE),
+            large: Large::new(patience.whole),
             settle_after,
             known: RwLock::default(),
         }

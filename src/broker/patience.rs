@@ -11,10 +11,17 @@ pub struct Patience {
     pub answer: Duration,
     /// Both directions: until more of a body comes.
     pub idle: Duration,
+    /// Until a body that is read as a whole has come. A problem of 64 MB takes three minutes over a slow line.
+    pub whole: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { connection: Duration::from_secs(10), answer: Duration::from_secs(100), idle: Duration::from_mins(1) }
+        Self {
+            connection: Duration::from_secs(10),
+            answer: Duration::from_secs(100),
+            idle: Duration::from_mins(1),
+            whole: Duration::from_mins(5),
+        }
     }
 }

@@ -75,6 +75,8 @@ impl Upstream {
         loop {
             let deadline = moved.last() + self.patience.answer;
             match timeout_at(deadline, answer.as_mut()).await {
+                // Nobody has asked to switch protocols.
+                Ok(Ok(answer)) if answer.status().is_informational() => return Err(Failure::BrokenOff),
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) if error.is_connect() => return Err(Failure::NotReached),
                 Ok(Err(_)) => return Err(Failure::BrokenOff),
