@@ -14,6 +14,7 @@ use super::clean::Needles;
 use super::denial::Denial;
 use super::head::Head;
 use super::inject::{Sent, build};
+use super::meter::NOT_RECORDED;
 use super::prepare::{Ready, Reservation};
 use super::rule::{Effect, Operation};
 use super::upstream::Failure;
@@ -71,6 +72,9 @@ impl Broker {
         reservation: Option<Reservation>,
         denial: Denial,
     ) -> Denial {
+        if denial.code == NOT_RECORDED {
+            return denial;
+        }
         if let Some(Reservation { grant, ids, .. }) = reservation
             && let Err(error) = self.repository.release_jobs(&grant, &ids, denial.code).await
         {
