@@ -7,6 +7,7 @@ mod accounts;
 mod api_keys;
 mod audit_events;
 mod authorization;
+mod broker;
 mod canary;
 mod command_line;
 mod durability;

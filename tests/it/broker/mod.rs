@@ -1,0 +1,3 @@
+//! Use of tokens at their providers, each played by a stand-in.
+
+mod braket;
