@@ -182,15 +182,11 @@ impl Broker {
     pub(super) async fn keep_visible(&self, grant: &Grant<Use>, list: &List, value: &mut Value) -> Result<(), Denial> {
         let not_understood = || not_understood(Unreadable::Broken);
         let items = value.pointer_mut(&list.items).and_then(Value::as_array_mut).ok_or_else(not_understood)?;
-        let reference = |item: &Value| {
-            let id = item.pointer(&list.id)?.as_str()?.to_owned();
-            Some(JobReference { kind: list.kind, id })
-        };
-        let listed: Vec<JobReference> = items.iter().filter_map(reference).collect();
+        let listed: Vec<JobReference> = items.iter().filter_map(|item| list.reference(item)).collect();
         let visible: HashSet<JobReference> = self.repository.visible_jobs(grant, &listed).await?;
-        items.retain(|item| reference(item).is_some_and(|job| visible.contains(&job)));
+        items.retain(|item| list.reference(item).is_some_and(|job| visible.contains(&job)));
         let left = items.len();
-        for count in list.counts {
+        for count in &list.counts {
             if let Some(count) = value.pointer_mut(count) {
                 *count = left.into();
             }
@@ -215,7 +211,8 @@ pub(super) fn not_understood(unreadable: Unreadable) -> Denial {
 }
 
 fn rewrites(adapter: &dyn Adapter, address: &str) -> Rewrites {
-    let pairs = adapter.addresses().into_iter().map(|(from, path)| (from, format!("{address}/{path}")));
+    let below = |path: &str| if path.is_empty() { address.to_owned() } else { format!("{address}/{path}") };
+    let pairs = adapter.addresses().into_iter().map(|(from, path)| (from, below(&path)));
     let pairs: Vec<_> = pairs.collect();
     Rewrites::new(pairs.iter().map(|(from, to)| (from.as_str(), to.as_str())))
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::clean;
 use super::denial::Denial;
+use super::unambiguous::Unambiguous;
 
 /// Most that a body may grow to when it is decoded, in bytes.
 const LONGEST: usize = 256 * 1024 * 1024;
@@ -36,9 +37,12 @@ impl Content {
     /// The body as JSON.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is none, or if one of its objects has two members of the same name.
     pub fn json(&self) -> Result<Value, Denial> {
-        serde_json::from_slice(&self.decoded()?).map_err(|_| Denial::bad_request("the request's content is no JSON"))
+        let value = serde_json::from_slice::<Unambiguous>(&self.decoded()?);
+        let value =
+            value.map_err(|_| Denial::bad_request("the request's content is no JSON, or names a member twice"))?;
+        Ok(value.0)
     }
 
     /// Puts something else in its place, without a coding.

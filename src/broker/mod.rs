@@ -29,6 +29,7 @@ mod redemption;
 mod rule;
 mod settle;
 mod tally;
+mod unambiguous;
 mod upstream;
 
 use std::collections::{BTreeMap, HashMap};

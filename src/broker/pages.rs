@@ -7,11 +7,10 @@ use bytes::Bytes;
 use http::header;
 use http::response::Parts;
 use http::{Response, StatusCode};
+use http_body::Body as _;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::Broker;
-use super::LONGEST_READ;
 use super::answer::{Asked, not_understood};
 use super::body::{Body, Moved, Unreadable, full, read};
 use super::denial::Denial;
@@ -19,6 +18,7 @@ use super::forward::Way;
 use super::head::Head;
 use super::inject::{Sent, build};
 use super::rule::{List, Operation, Pages};
+use super::{Broker, LARGE, LONGEST_READ};
 
 /// Most pages that are turned for one request.
 const MOST_PAGES: usize = 100;
@@ -74,7 +74,7 @@ impl Broker {
         if let Some(place) = answer.pointer_mut(&list.items) {
             *place = items.into();
         }
-        for pointer in list.counts {
+        for pointer in &list.counts {
             if let Some(place) = answer.pointer_mut(pointer) {
                 *place = count.into();
             }
@@ -95,8 +95,10 @@ impl Broker {
         let injected = self.inject(&**adapter, &mut operation, outgoing, way.binding, way.sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
-        self.accepted(&**adapter, status, injected.exchanged.as_ref())?;
+        self.accepted(status, injected.exchanged.as_ref())?;
+        let is_large = answer.body().size_hint().exact().is_none_or(|length| length > LARGE);
         let (parts, body) = self.cleaned(&**adapter, way.door, answer, injected.needles)?;
+        let _permit = if is_large { self.large.acquire().await.ok() } else { None };
         let bytes = read(body, LONGEST_READ).await.map_err(not_understood)?;
         if status != StatusCode::OK {
             return Ok(Page { parts, bytes, rest: None, visible: Vec::new(), listed: 0 });

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::Method;
+use serde_json::Value;
 
 use super::head::{Head, segment};
 use crate::domain::{JobKind, JobReference};
@@ -43,9 +44,22 @@ pub struct List {
     /// What the items are.
     pub kind: JobKind,
     /// JSON pointers to numbers of items, which are set to what is left.
-    pub counts: &'static [&'static str],
+    pub counts: Vec<Cow<'static, str>>,
     /// How it comes in pages that are counted by position.
     pub pages: Option<Pages>,
+}
+
+impl List {
+    /// What an item is.
+    #[must_use]
+    pub fn reference(&self, item: &Value) -> Option<JobReference> {
+        let id = match item.pointer(&self.id)? {
+            Value::String(id) => id.clone(),
+            Value::Number(id) => id.to_string(),
+            _ => return None,
+        };
+        Some(JobReference { kind: self.kind, id })
+    }
 }
 
 /// How a list is asked for page by page. Positions in it count what the caller may see, so the broker turns the provider's pages
@@ -164,6 +178,7 @@ impl Rule {
         id: impl Into<Cow<'static, str>>,
         counts: &'static [&'static str],
     ) -> Self {
+        let counts = counts.iter().copied().map(Cow::Borrowed).collect();
         let list = List { items: items.into(), id: id.into(), kind: JobKind::Job, counts, pages: None };
         Self { answer: Passage::Whole, list: Some(list), ..self }
     }
@@ -269,9 +284,12 @@ impl AllowList {
         Self { mounts, rules: rules.into_iter().map(Arc::new).collect() }
     }
 
-    /// All rules, for whoever lists them.
-    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().map(|rule| &**rule)
+    /// All rules, with what a client puts in front of their paths, for whoever lists them.
+    pub fn rules(&self) -> impl Iterator<Item = (&'static str, &Rule)> {
+        let prefix = |rule: &Rule| {
+            self.mounts.iter().find(|(_, upstream)| *upstream == rule.upstream).map(|(prefix, _)| *prefix)
+        };
+        self.rules.iter().map(move |rule| (prefix(rule).unwrap_or_default(), &**rule))
     }
 
     /// The operation that a request asks for, if it is allowed.

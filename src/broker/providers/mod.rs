@@ -1,6 +1,7 @@
 //! The providers, a file each. Their addresses come from the operator.
 
 mod braket;
+mod declared;
 mod dwave;
 mod fujitsu;
 mod ibm;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use super::denial::Denial;
 
 pub use braket::Braket;
+pub use declared::{Declaration, Declared, Mistake, OperationDeclaration};
 pub use dwave::Dwave;
 pub use fujitsu::Fujitsu;
 pub use ibm::Ibm;

@@ -10,6 +10,7 @@ pub mod process;
 pub mod recorder;
 pub mod secret;
 pub mod storm;
+pub mod upstream;
 
 pub use app::{App, PASSWORD, vault};
 pub use caller::{Answer, Caller};

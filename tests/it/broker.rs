@@ -1,0 +1,3 @@
+//! The broker, with providers that the tests make up.
+
+mod ibm;
