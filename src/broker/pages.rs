@@ -95,7 +95,7 @@ impl Broker {
         let injected = self.inject(&**adapter, &mut operation, outgoing, way.binding, way.sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
-        self.accepted(status, injected.exchanged.as_ref())?;
+        self.accepted(&**adapter, status, injected.exchanged.as_ref())?;
         let is_large = answer.body().size_hint().exact().is_none_or(|length| length > LARGE);
         let (parts, body) = self.cleaned(&**adapter, way.door, answer, injected.needles)?;
         let _permit = if is_large { self.large.acquire().await.ok() } else { None };

@@ -102,7 +102,7 @@ mod tests {
     use crate::domain::{Clock, QpuTokenId, UserId};
 
     fn caller() -> Caller {
-        let key = UseKey::parse(ApiKey::generate().text()).unwrap();
+        let key = UseKey::parse(&ApiKey::generate().unwrap().into_text()).unwrap();
         Caller {
             user: UserId::new(),
             token: QpuTokenId::new(),

@@ -99,7 +99,7 @@ mod tests {
     use crate::domain::{Clock, QpuTokenId, UserId};
 
     fn caller(user: UserId, token: QpuTokenId) -> Caller {
-        let key = UseKey::parse(ApiKey::generate().text()).unwrap();
+        let key = UseKey::parse(&ApiKey::generate().unwrap().into_text()).unwrap();
         Caller { user, token, key, address: String::new(), now: Clock::default().now() }
     }
 

@@ -1,3 +1,0 @@
-//! Use of tokens at their providers, each played by a stand-in.
-
-mod braket;
