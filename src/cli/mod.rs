@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, ProviderConfiguration};
 pub use service::{Service, ServiceError};
 
 /// The organization service of a quantum platform.

@@ -124,16 +124,21 @@ impl Repository {
             }
             // The provider has given a name a second time, as it does when it recognizes a repeated request. The job stays
             // with whoever submitted it first, and is booked once.
-            end(&mut change, job.id, None, now).await?;
-            let own = sqlx::query_scalar!(
-                r#"SELECT user_id = $4 AS "own!" FROM jobs WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3"#,
+            let known = sqlx::query!(
+                r#"SELECT id AS "id: JobId", user_id AS "user: UserId" FROM jobs
+                    WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3"#,
                 grant.token().uuid(),
                 kind.as_str(),
                 provider_id,
-                grant.caller().map(UserId::uuid),
             )
             .fetch_optional(&mut *change)
             .await?;
+            // Written down before, by a try of which nobody heard the outcome.
+            if known.as_ref().is_some_and(|known| known.id == job.id) {
+                continue;
+            }
+            end(&mut change, job.id, None, now).await?;
+            let own = known.map(|known| Some(known.user) == grant.caller());
             if own != Some(true) {
                 foreign.push(provider_id.clone());
             }
@@ -147,8 +152,17 @@ impl Repository {
         let mut change = self.change(grant).await?;
         let now = change.now;
         for job in jobs {
-            end(&mut change, *job, None, now).await?;
-            change.record_refusal(&target(grant, *job).with("reason", reason)).await?;
+            // What the provider took is a job, whatever went wrong afterwards.
+            let released = sqlx::query_scalar!(
+                r#"SELECT end_job(id, NULL, $2) AS "ended!" FROM jobs WHERE id = $1 AND state = 'reserved'"#,
+                job.uuid(),
+                now,
+            )
+            .fetch_optional(&mut *change)
+            .await?;
+            if released == Some(true) {
+                change.record_refusal(&target(grant, *job).with("reason", reason)).await?;
+            }
         }
         change.commit_recorded().await
     }
