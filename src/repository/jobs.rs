@@ -85,7 +85,7 @@ impl Repository {
     ) -> Result<Vec<String>> {
         match self.open_jobs(grant, kind, jobs, check_after).await {
             // Somebody was opening a job of the same name at this very moment. Now it is known.
-            Err(Error::Database(error)) if is_known_job(&error) => self.open_jobs(grant, kind, jobs, check_after).await,
+            Err(Error::Refused(Refusal::JobReported)) => self.open_jobs(grant, kind, jobs, check_after).await,
             outcome => outcome,
         }
     }
@@ -371,10 +371,6 @@ pub(super) fn refusal(word: &str) -> Refusal {
         "token_gone" => Refusal::NotFound("QPU token"),
         _ => Refusal::QuotaExhausted,
     }
-}
-
-fn is_known_job(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.constraint() == Some("job_is_known"))
 }
 
 async fn end(change: &mut Change, job: JobId, used: Option<i64>, now: Timestamp) -> Result<()> {

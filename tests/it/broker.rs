@@ -1,3 +1,4 @@
 //! The broker, with providers that the tests make up.
 
+mod braket;
 mod ibm;

@@ -11,6 +11,8 @@ mod results;
 mod scope;
 mod signature;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::time::SystemTime;
 
