@@ -5,6 +5,7 @@ use crate::domain::Timestamp;
 
 /// How far a user, with this key, reaches one token.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each by itself")]
 pub struct Reach {
     /// The token, whose it is, and as whose member the user uses it.
     pub token: OfToken,

@@ -79,6 +79,12 @@ pub trait Adapter: Send + Sync {
         "the stored credential does not fit this request; an admin of the organization can replace it"
     }
 
+    /// Whether an answer with this status says that the provider does not take the credential, or not for this. The client gets
+    /// a denial in its place: the provider's own may tell whose credential it is.
+    fn is_refusal(&self, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED
+    }
+
     /// The place that the credential is for, where it is for one only. It takes the place of [`Operation::place`].
     fn pinned(&self, _credential: &OpenedCredential) -> Option<String> {
         None
@@ -163,8 +169,8 @@ pub struct Learned {
     pub created: Vec<Option<String>>,
     /// Jobs that are over, with what they used in the provider's native unit.
     pub used: Vec<(JobReference, i64)>,
-    /// A job with the jobs that it consists of, where those have names of their own: they belong to whoever it belongs to,
-    /// and what they used is part of what it used.
+    /// A job with the jobs that it consists of, or the place that its results are in, where those have names of their own: they
+    /// belong to whoever it belongs to, and what they used is part of what it used.
     pub parts: Option<(JobReference, Vec<JobReference>)>,
     /// Jobs that the provider does not know.
     pub gone: bool,

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use super::adapter::{Adapter, Caller};
-use super::body::{Body, Moved, Timed, full, read};
+use super::body::{Body, full, read};
 use super::content::Content;
 use super::denial::Denial;
 use super::head::Head;
@@ -93,7 +92,6 @@ impl Broker {
 }
 
 async fn read_for_key(body: Body) -> Result<Bytes, Denial> {
-    let body = Timed::new(body, Moved::new()).boxed_unsync();
     let refused = |status, message| Denial::new(status, "invalid_request", message);
     match timeout(TIME_FOR_KEY, read(body, LONGEST_WITH_KEY)).await {
         Ok(Ok(bytes)) => Ok(bytes),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -14,38 +14,26 @@ use serde_json::Value;
 
 use super::adapter::Adapter;
 use super::body::{Body, Moved, Timed, Unreadable, Watched, full, read};
-use super::clean::{CleanBody, Needles, Rewrites, clean};
+use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
 use super::exchange::{Exchanged, Of};
 use super::forward::boxed;
 use super::inject::refused_by_provider;
+use super::json::parse;
+use super::large::{Held, LONGEST};
 use super::prepare::Reservation;
+use super::returned::returned;
 use super::rule::{Effect, List, Operation, Passage};
-use super::{Broker, Door, LARGE, LONGEST_READ};
+use super::{Broker, Door};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Use;
 use crate::domain::JobReference;
-
-/// Headers that go on from every provider.
-const RETURNED: [HeaderName; 11] = [
-    header::ACCEPT_RANGES,
-    header::CACHE_CONTROL,
-    header::CONTENT_DISPOSITION,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_RANGE,
-    header::CONTENT_TYPE,
-    header::ETAG,
-    header::EXPIRES,
-    header::LAST_MODIFIED,
-    header::LOCATION,
-    header::RETRY_AFTER,
-];
 
 /// Answers up to this length, in bytes, are passed on in one piece.
 const SHORT: u64 = 64 * 1024;
 
 /// Longest copy of a watched answer, in bytes. What a longer one tells of usage, the worker asks for.
-const LONGEST_COPY: usize = 16 * 1024 * 1024;
+const LONGEST_COPY: usize = 4 * 1024 * 1024;
 
 /// What was asked, for whoever reads the answer.
 #[derive(Clone, Copy)]
@@ -66,7 +54,7 @@ impl Broker {
         needles: Arc<Needles>,
         reservation: Option<&Reservation>,
     ) -> Result<Response<Body>, Denial> {
-        self.accepted(answer.status(), asked.exchanged)?;
+        self.accepted(&**asked.adapter, answer.status(), asked.exchanged)?;
         let announced = answer.body().size_hint().exact();
         let plain = !answer.headers().contains_key(header::CONTENT_ENCODING);
         let short = plain && announced.is_some_and(|length| length <= SHORT);
@@ -83,15 +71,14 @@ impl Broker {
         }
         let body = match operation.rule.answer {
             Passage::Whole => {
-                let large = announced.is_none_or(|length| length > LARGE);
-                let (bytes, changed) = self.whole(asked, parts.status, body, large, reservation).await?;
+                let (bytes, changed) = self.whole(asked, parts.status, body, reservation).await?;
                 if changed {
                     parts.headers.remove(header::ETAG);
                 }
                 full(bytes)
             }
             passage if short => {
-                let bytes = read(body, LONGEST_READ).await.map_err(not_understood)?;
+                let bytes = read(body, LONGEST).await.map_err(not_understood)?;
                 if passage == Passage::Watch {
                     self.watched(asked, parts.status, &bytes).await;
                 }
@@ -104,8 +91,13 @@ impl Broker {
     }
 
     /// Whether the provider took the credential. If not, the temporary token is forgotten.
-    pub(super) fn accepted(&self, status: StatusCode, exchanged: Option<&(Of, Arc<Exchanged>)>) -> Result<(), Denial> {
-        if status != StatusCode::UNAUTHORIZED {
+    pub(super) fn accepted(
+        &self,
+        adapter: &dyn Adapter,
+        status: StatusCode,
+        exchanged: Option<&(Of, Arc<Exchanged>)>,
+    ) -> Result<(), Denial> {
+        if !adapter.is_refusal(status) {
             return Ok(());
         }
         if let Some((of, token)) = exchanged {
@@ -125,24 +117,12 @@ impl Broker {
         let rewrites = Arc::new(rewrites(adapter, &door.address));
         let (mut parts, body) = answer.into_parts();
         let coding = codings(&parts.headers);
-        let headers = std::mem::take(&mut parts.headers);
-        let particular = adapter.returns().iter().map(|name| HeaderName::from_static(name));
-        for name in RETURNED.into_iter().chain(particular) {
-            for value in headers.get_all(&name) {
-                if let Some(value) = clean_header(&name, value, &needles, &rewrites) {
-                    parts.headers.append(name.clone(), value);
-                }
-            }
-        }
+        parts.headers = returned(adapter, door, &parts, &needles, &rewrites)?;
         parts.extensions.clear();
         parts.version = http::Version::HTTP_11;
-        if leads_away(&parts, &door.address) {
-            let message = "the provider's answer leads to another address, which is not followed";
-            return Err(Denial::new(StatusCode::BAD_GATEWAY, "provider_redirected", message));
-        }
         let body = CleanBody::new(boxed(body), &coding, needles, rewrites)
             .map_err(|_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", UNDERSTOOD))?;
-        Ok((parts, Timed::new(body, Moved::new()).boxed_unsync()))
+        Ok((parts, Timed::new(body, self.patience.idle, Moved::new()).boxed_unsync()))
     }
 
     /// Reads an answer as a whole, learns from it and shows the caller's part.
@@ -151,12 +131,11 @@ impl Broker {
         asked: &Asked<'_>,
         status: StatusCode,
         body: Body,
-        large: bool,
         reservation: Option<&Reservation>,
     ) -> Result<(Bytes, bool), Denial> {
-        let _permit = if large { self.large.acquire().await.ok() } else { None };
-        let bytes = read(body, LONGEST_READ).await.map_err(not_understood)?;
-        let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
+        let caller = asked.grant.caller().ok_or_else(Denial::internal)?;
+        let Held { bytes, room: _room } = self.large.read(caller, body).await.map_err(not_understood)?;
+        let Some(mut value) = parse(&bytes) else {
             if asked.operation.rule.list.is_some() && status.is_success() {
                 return Err(not_understood(Unreadable::Broken));
             }
@@ -216,32 +195,4 @@ fn rewrites(adapter: &dyn Adapter, address: &str) -> Rewrites {
 fn codings(headers: &HeaderMap) -> String {
     let values = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     values.collect::<Vec<_>>().join(",")
-}
-
-fn clean_header(
-    name: &HeaderName,
-    value: &HeaderValue,
-    needles: &Arc<Needles>,
-    rewrites: &Arc<Rewrites>,
-) -> Option<HeaderValue> {
-    let cleaned = clean(needles, rewrites, value.as_bytes());
-    let value = match cleaned {
-        Some(bytes) => HeaderValue::from_bytes(&bytes).ok()?,
-        None => value.clone(),
-    };
-    // An answer for one member is none for others.
-    let shared = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("public"));
-    if *name == header::CACHE_CONTROL && shared(&value) {
-        return Some(HeaderValue::from_static("private, no-cache"));
-    }
-    Some(value)
-}
-
-/// Whether it points the client to another server. What points into the token's own address, or is relative to it, is fine.
-fn leads_away(parts: &Parts, address: &str) -> bool {
-    let Some(location) = parts.headers.get(header::LOCATION) else { return false };
-    let Ok(location) = location.to_str() else { return true };
-    let here = location.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-    let relative = !location.starts_with('/') && !location.contains(':') && !location.contains('\\');
-    !here && !relative
 }

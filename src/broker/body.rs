@@ -18,9 +18,6 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A body of either direction.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Both directions: how long nothing may come.
-pub const IDLE: Duration = Duration::from_secs(60);
-
 /// Bytes that are there already.
 #[must_use]
 pub fn full(bytes: impl Into<Bytes>) -> Body {
@@ -55,12 +52,13 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Unreadable> {
 
 /// The body stood still for too long.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing came for {IDLE:?}")]
-pub struct StoodStill;
+#[error("nothing came for {0:?}")]
+pub struct StoodStill(Duration);
 
 /// Ends a body in which nothing moves.
 pub struct Timed<B> {
     body: B,
+    idle: Duration,
     alarm: Pin<Box<Sleep>>,
     moved: Moved,
 }
@@ -98,10 +96,10 @@ impl Default for Moved {
 }
 
 impl<B> Timed<B> {
-    /// Counts from now.
+    /// Counts from now; nothing may come for as long as `idle`.
     #[must_use]
-    pub fn new(body: B, moved: Moved) -> Self {
-        Self { body, alarm: Box::pin(sleep(IDLE)), moved }
+    pub fn new(body: B, idle: Duration, moved: Moved) -> Self {
+        Self { body, idle, alarm: Box::pin(sleep(idle)), moved }
     }
 }
 
@@ -114,13 +112,13 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            let next = Instant::now() + IDLE;
+            let next = Instant::now() + self.idle;
             self.alarm.as_mut().reset(next);
             self.moved.note();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         ready!(self.alarm.as_mut().poll(context));
-        Poll::Ready(Some(Err(Box::new(StoodStill))))
+        Poll::Ready(Some(Err(Box::new(StoodStill(self.idle)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,10 +5,8 @@ use serde_json::Value;
 
 use super::clean;
 use super::denial::Denial;
-use super::unambiguous::Unambiguous;
-
-/// Most that a body may grow to when it is decoded, in bytes.
-const LONGEST: usize = 256 * 1024 * 1024;
+use super::json::parse;
+use super::large::LONGEST;
 
 /// A body, decoded only if somebody wants to look.
 pub struct Content {
@@ -37,12 +35,11 @@ impl Content {
     /// The body as JSON.
     ///
     /// # Errors
-    /// If it is none, or if one of its objects has two members of the same name.
+    /// If it is none, too much of it, or if one of its objects has two members of the same name.
     pub fn json(&self) -> Result<Value, Denial> {
-        let value = serde_json::from_slice::<Unambiguous>(&self.decoded()?);
-        let value =
-            value.map_err(|_| Denial::bad_request("the request's content is no JSON, or names a member twice"))?;
-        Ok(value.0)
+        parse(&self.decoded()?).ok_or_else(|| {
+            Denial::bad_request("the request's content is no JSON, too much of it, or names a member twice")
+        })
     }
 
     /// Puts something else in its place, without a coding.

@@ -14,6 +14,8 @@ use super::clean::Needles;
 use super::denial::Denial;
 use super::head::Head;
 use super::inject::{Sent, build};
+use super::large::Room;
+use super::meter::NOT_RECORDED;
 use super::prepare::{Ready, Reservation};
 use super::rule::{Effect, Operation};
 use super::upstream::Failure;
@@ -53,7 +55,7 @@ impl Broker {
         door: &Door<'_>,
         head: &Head<'_>,
     ) -> Result<Response<Body>, Denial> {
-        let Ready { member, body, bytes, as_it_came, moved, reservation } = ready;
+        let Ready { member, body, bytes, as_it_came, moved, reservation, room } = ready;
         let Member { grant, operation, binding, sealed, .. } = member;
         let rule = Arc::clone(&operation.rule);
         let way = Way { adapter, door, head, grant: &grant, binding: &binding, sealed: &sealed };
@@ -62,7 +64,7 @@ impl Broker {
                 self.turn_pages(way, &operation, list, pages).await
             } else {
                 let sent = Sent { bytes, as_it_came };
-                self.send(way, operation, sent, (body, &moved), reservation.as_ref()).await
+                self.send(way, operation, sent, (body, &moved, room), reservation.as_ref()).await
             };
         let outcome = match outcome {
             Ok(answer) => Ok(answer),
@@ -77,7 +79,7 @@ impl Broker {
         way: Way<'_>,
         mut operation: Operation,
         sent: Sent,
-        (body, moved): (Body, &Moved),
+        (body, moved, room): (Body, &Moved, Option<Room>),
         reservation: Option<&Reservation>,
     ) -> Result<Response<Body>, Denial> {
         let Way { adapter, door, head, grant, binding, sealed } = way;
@@ -88,6 +90,7 @@ impl Broker {
         let mut injected = self.inject(&**adapter, &mut operation, outgoing, binding, sealed).await?;
         let body = injected.outgoing.body.take().map_or(body, full);
         let answer = self.upstream.send(injected.outgoing, body, moved).await?;
+        drop(room);
         let exchanged = injected.exchanged.as_ref();
         let asked = Asked { adapter, operation: &Arc::new(operation), door, grant, exchanged };
         self.answer(&asked, answer, injected.needles, reservation).await
@@ -101,6 +104,9 @@ impl Broker {
         reservation: Option<Reservation>,
         denial: Denial,
     ) -> Denial {
+        if denial.code == NOT_RECORDED {
+            return denial;
+        }
         if let Some(Reservation { grant, ids, .. }) = reservation
             && let Err(error) = self.repository.release_jobs(&grant, &ids, denial.code).await
         {

@@ -29,6 +29,13 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// All values of a header as one list, joined by commas; `None` if one of them is no text.
+    #[must_use]
+    pub fn list(&self, name: HeaderName) -> Option<String> {
+        let values: Option<Vec<&str>> = self.headers.get_all(name).iter().map(|value| value.to_str().ok()).collect();
+        values.map(|values| values.join(","))
+    }
+
     /// What follows a scheme in `Authorization`; the scheme in any case.
     #[must_use]
     pub fn authorization(&self, scheme: &str) -> Option<&'a str> {

@@ -14,20 +14,22 @@ use super::clean::Needles;
 use super::denial::Denial;
 use super::exchange::{Exchanged, Held, Of};
 use super::head::Head;
-use super::rule::Operation;
+use super::rule::{Operation, Passage};
 use crate::vault::{Binding, OpeningProof, SealedCredential};
+
+/// Headers that ask for a part of an answer. They go on where the answer is passed on as it comes: of what is looked into, half a
+/// credential would be none.
+const PARTS: [HeaderName; 2] = [header::IF_RANGE, header::RANGE];
 
 /// Headers that go on to every provider. All that says who the client is, where it comes from or what it would like the next hop to
 /// do stays here.
-const PASSED: [HeaderName; 9] = [
+const PASSED: [HeaderName; 7] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
     header::CONTENT_TYPE,
     header::IF_MATCH,
     header::IF_MODIFIED_SINCE,
     header::IF_NONE_MATCH,
-    header::IF_RANGE,
-    header::RANGE,
     header::USER_AGENT,
 ];
 
@@ -54,14 +56,15 @@ pub(super) struct Sent {
 pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_>, sent: Sent) -> Outgoing {
     let mut headers = HeaderMap::with_capacity(16);
     let particular = adapter.passes().iter().map(|name| HeaderName::from_static(name));
-    for name in PASSED.into_iter().chain(particular) {
+    let parts = PARTS.into_iter().filter(|_| operation.rule.answer == Passage::Stream);
+    for name in PASSED.into_iter().chain(parts).chain(particular) {
         for value in head.headers.get_all(&name) {
             headers.append(name.clone(), value.clone());
         }
     }
     if sent.as_it_came {
-        if let Some(coding) = head.headers.get(header::CONTENT_ENCODING) {
-            headers.insert(header::CONTENT_ENCODING, coding.clone());
+        for coding in head.headers.get_all(header::CONTENT_ENCODING) {
+            headers.append(header::CONTENT_ENCODING, coding.clone());
         }
         // As announced, so that a body that is passed on as it comes is not cut in chunks.
         if let Some(length) = head.headers.get(header::CONTENT_LENGTH).filter(|_| sent.bytes.is_none()) {
@@ -140,7 +143,7 @@ impl Broker {
         let answer = self.upstream.send(outgoing, body, &Moved::new()).await;
         let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
         let status = answer.status();
-        let body = Timed::new(answer.into_body(), Moved::new()).boxed_unsync();
+        let body = Timed::new(answer.into_body(), self.patience.idle, Moved::new()).boxed_unsync();
         let body = read(body, LONGEST_EXCHANGE)
             .await
             .map_err(|_: Unreadable| unreachable("the provider gave no proper answer".to_owned()))?;

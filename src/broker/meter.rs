@@ -1,9 +1,10 @@
 //! Phase 5: which jobs were made, which are over, and what they used. Each is booked once, whichever answer tells of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
-use serde_json::Value;
+use tokio::time::sleep;
 
 use super::Broker;
 use super::adapter::Learned;
@@ -11,44 +12,83 @@ use super::answer::Asked;
 use super::body::Watcher;
 use super::denial::Denial;
 use super::head::is_plain_id;
+use super::json::parse;
 use super::prepare::Reservation;
 use crate::authorization::action::jobs::Cancel;
-use crate::domain::{JobReference, QpuTokenId, Refusal};
-use crate::repository::{Repository, Submitted};
+use crate::domain::{JobId, JobReference, QpuTokenId, Refusal};
+use crate::repository::{self, Repository, Submitted};
+
+/// What could not be written down at once is tried again so often: as long as the reservation lasts.
+const TRIES: u32 = 180;
+
+/// How long between two tries.
+const BETWEEN_TRIES: Duration = Duration::from_secs(5);
+
+/// The code of a submission that the provider has taken and the database not yet.
+pub(super) const NOT_RECORDED: &str = "submission_not_recorded";
 
 impl Broker {
-    /// Writes down what an answer has told.
+    /// Writes down what an answer has told. What jobs used can be booked later, too, by the worker.
     pub(super) async fn learned(
         &self,
         asked: &Asked<'_>,
         reservation: Option<&Reservation>,
         learned: Learned,
     ) -> Result<(), Denial> {
-        if let Some(Reservation { grant, kind, ids }) = reservation {
+        if let Some(reservation) = reservation {
             let plain = |id: Option<String>| id.filter(|id| is_plain_id(id));
             let mut created = learned.created.into_iter().map(plain);
-            let jobs: Vec<Submitted> =
-                ids.iter().map(|id| Submitted { id: *id, provider_id: created.next().flatten() }).collect();
-            let foreign = self.repository.submit_jobs(grant, *kind, &jobs, self.settle_after).await?;
+            let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
+            let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
+            let foreign = match self.opened(reservation, &jobs).await {
+                Ok(foreign) => foreign,
+                Err(error) => return Err(self.open_later(reservation, jobs, &error)),
+            };
             if !foreign.is_empty() {
                 return Err(Refusal::NotFound("job").into());
             }
         }
         if let Some((whole, parts)) = &learned.parts {
-            let ids: Vec<&str> = parts.iter().map(|part| part.id.as_str()).filter(|id| is_plain_id(id)).collect();
-            self.repository.adopt_parts(asked.door.token, whole, &ids).await?;
+            let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
+            self.repository.adopt_parts(asked.door.token, whole, &parts).await?;
         }
-        for (job, used) in &learned.used {
-            self.repository.settle_job(asked.door.token, job, *used).await?;
-        }
+        book(&self.repository, asked.door.token, &learned.used).await;
         Ok(())
+    }
+
+    async fn opened(&self, reservation: &Reservation, jobs: &[Submitted]) -> repository::Result<Vec<String>> {
+        self.repository.submit_jobs(&reservation.grant, reservation.kind, jobs, self.settle_after).await
+    }
+
+    /// The provider has taken the jobs, and the database does not take note of it. That is tried until the reservation ends; the
+    /// client is told what the provider said, and not to submit it again.
+    fn open_later(&self, reservation: &Reservation, jobs: Vec<Submitted>, error: &repository::Error) -> Denial {
+        tracing::error!(%error, "what the provider took could not be written down yet");
+        let names: Vec<&str> = jobs.iter().filter_map(|job| job.provider_id.as_deref()).collect();
+        let message = format!(
+            "the provider has taken it as {}, which could not be written down yet; look for it in a moment, and do not \
+             submit it again",
+            names.join(", ")
+        );
+        let (repository, settle_after) = (self.repository.clone(), self.settle_after);
+        let (grant, kind) = (Arc::clone(&reservation.grant), reservation.kind);
+        tokio::spawn(async move {
+            for _ in 0..TRIES {
+                sleep(BETWEEN_TRIES).await;
+                match repository.submit_jobs(&grant, kind, &jobs, settle_after).await {
+                    Ok(_) => return,
+                    Err(error) => tracing::warn!(%error, "what the provider took could not be written down yet"),
+                }
+            }
+        });
+        Denial::new(StatusCode::FAILED_DEPENDENCY, NOT_RECORDED, message)
     }
 
     /// Reads an answer that is passed on as it came. What cannot be booked now, the worker books later.
     pub(super) async fn watched(&self, asked: &Asked<'_>, status: StatusCode, copy: &[u8]) {
-        let Ok(mut value) = serde_json::from_slice::<Value>(copy) else { return };
+        let Some(mut value) = parse(copy) else { return };
         let learned = asked.adapter.learn(asked.operation, status, &mut value);
-        book(&self.repository, asked.door.token, &learned).await;
+        book(&self.repository, asked.door.token, &learned.used).await;
     }
 
     /// The same for an answer that is still coming.
@@ -57,9 +97,9 @@ impl Broker {
         let (repository, token) = (self.repository.clone(), asked.door.token);
         Box::new(move |copy| {
             Box::pin(async move {
-                let Ok(mut value) = serde_json::from_slice::<Value>(&copy) else { return };
+                let Some(mut value) = parse(&copy) else { return };
                 let learned = adapter.learn(&operation, status, &mut value);
-                book(&repository, token, &learned).await;
+                book(&repository, token, &learned.used).await;
             })
         })
     }
@@ -72,8 +112,8 @@ impl Broker {
     }
 }
 
-async fn book(repository: &Repository, token: QpuTokenId, learned: &Learned) {
-    for (job, used) in &learned.used {
+async fn book(repository: &Repository, token: QpuTokenId, used: &[(JobReference, i64)]) {
+    for (job, used) in used {
         if let Err(error) = repository.settle_job(token, job, *used).await {
             tracing::warn!(%error, "what a job used could not be booked yet");
         }

@@ -11,6 +11,7 @@
 //! What is particular to a provider is behind [`Adapter`], one file each in [`providers`].
 
 mod adapter;
+mod address;
 mod admit;
 mod answer;
 mod body;
@@ -21,15 +22,18 @@ mod exchange;
 mod forward;
 mod head;
 mod inject;
+mod json;
+mod large;
 mod meter;
 mod pages;
+mod patience;
 mod prepare;
 pub mod providers;
 mod redemption;
+mod returned;
 mod rule;
 mod settle;
 mod tally;
-mod unambiguous;
 mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
@@ -37,13 +41,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::TimeDelta;
 use http::{Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 
 pub use adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 pub use body::{Body, BoxError, full};
 pub use content::Content;
 pub use denial::Denial;
 pub use head::Head;
+pub use patience::Patience;
 pub use redemption::RedeemedLease;
 pub use rule::{AllowList, Effect, Operation, Pages, Passage, Rule};
 
@@ -51,17 +55,9 @@ use crate::authorization::Origin;
 use crate::domain::{ProviderName, QpuTokenId};
 use crate::repository::{self, Repository};
 use exchange::Exchanges;
+use large::Large;
 use tally::Tally;
 use upstream::Upstream;
-
-/// Longest body that is read as a whole, in bytes.
-const LONGEST_READ: usize = 64 * 1024 * 1024;
-
-/// Bodies longer than this, in bytes, count as large.
-const LARGE: u64 = 1024 * 1024;
-
-/// How many large bodies are read as a whole at the same time; others wait.
-const LARGE_AT_ONCE: usize = 8;
 
 /// How many tokens' providers are remembered.
 const REMEMBERED: usize = 100_000;
@@ -79,9 +75,10 @@ pub struct Broker {
     repository: Repository,
     providers: BTreeMap<ProviderName, Reachable>,
     upstream: Upstream,
+    patience: Patience,
     exchanges: Exchanges,
     tally: Tally,
-    large: Semaphore,
+    large: Large,
     /// After how long a new job is first asked about.
     settle_after: TimeDelta,
     /// The provider of a token never changes. This decides only which client's language is spoken.
@@ -103,14 +100,20 @@ pub struct Door<'a> {
 impl Broker {
     /// A broker to these providers.
     #[must_use]
-    pub fn new(repository: Repository, providers: BTreeMap<ProviderName, Reachable>, settle_after: TimeDelta) -> Self {
+    pub fn new(
+        repository: Repository,
+        providers: BTreeMap<ProviderName, Reachable>,
+        settle_after: TimeDelta,
+        patience: Patience,
+    ) -> Self {
         Self {
             repository,
             providers,
-            upstream: Upstream::new(),
+            upstream: Upstream::new(patience),
+            patience,
             exchanges: Exchanges::default(),
             tally: Tally::default(),
-            large: Semaphore::new(LARGE_AT_ONCE),
+            large: Large::new(patience.whole),
             settle_after,
             known: RwLock::default(),
         }
@@ -164,17 +167,16 @@ impl Broker {
 
     async fn reachable(&self, token: QpuTokenId) -> repository::Result<Option<&Reachable>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&token).cloned();
-        let name = match known {
-            Some(name) => name,
-            None => {
-                let Some(name) = self.repository.provider_of(token).await? else { return Ok(None) };
-                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-                if known.len() >= REMEMBERED {
-                    known.clear();
-                }
-                known.insert(token, name.clone());
-                name
+        let name = if let Some(name) = known {
+            name
+        } else {
+            let Some(name) = self.repository.provider_of(token).await? else { return Ok(None) };
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= REMEMBERED {
+                known.clear();
             }
+            known.insert(token, name.clone());
+            name
         };
         Ok(self.providers.get(&name))
     }

@@ -11,13 +11,14 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::Broker;
-use super::LONGEST_READ;
 use super::answer::{Asked, not_understood};
-use super::body::{Body, Moved, Unreadable, full, read};
+use super::body::{Body, Moved, Unreadable, full};
 use super::denial::Denial;
 use super::forward::Way;
 use super::head::Head;
 use super::inject::{Sent, build};
+use super::json::parse;
+use super::large::Held;
 use super::rule::{List, Operation, Pages};
 
 /// Most pages that are turned for one request.
@@ -95,14 +96,15 @@ impl Broker {
         let injected = self.inject(&**adapter, &mut operation, outgoing, way.binding, way.sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
-        self.accepted(status, injected.exchanged.as_ref())?;
+        self.accepted(&**adapter, status, injected.exchanged.as_ref())?;
         let (parts, body) = self.cleaned(&**adapter, way.door, answer, injected.needles)?;
-        let bytes = read(body, LONGEST_READ).await.map_err(not_understood)?;
+        let caller = way.grant.caller().ok_or_else(Denial::internal)?;
+        let Held { bytes, room: _room } = self.large.read(caller, body).await.map_err(not_understood)?;
         if status != StatusCode::OK {
             return Ok(Page { parts, bytes, rest: None, visible: Vec::new(), listed: 0 });
         }
         let broken = || not_understood(Unreadable::Broken);
-        let mut value: Value = serde_json::from_slice(&bytes).map_err(|_| broken())?;
+        let mut value: Value = parse(&bytes).ok_or_else(broken)?;
         let operation = std::sync::Arc::new(operation);
         let exchanged = injected.exchanged.as_ref();
         let asked = Asked { adapter, operation: &operation, door: way.door, grant: way.grant, exchanged };

@@ -1,20 +1,23 @@
 //! Phase 2: read what a request submits or names, and reserve room for it. Nothing has been sent yet.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use super::admit::Member;
-use super::body::{Body, Moved, Timed, Unreadable, full, read};
+use super::body::{Body, Moved, Timed, Unreadable, full};
 use super::content::Content;
 use super::denial::Denial;
 use super::head::Head;
+use super::large::{Held, LARGE, LONGEST, Room};
 use super::rule::{Effect, Passage};
-use super::{Broker, LARGE, LONGEST_READ, Reachable};
+use super::{Broker, Reachable};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Submit;
-use crate::domain::{JobId, JobKind, JobReference, Refusal};
+use crate::domain::{JobId, JobKind, JobReference, Refusal, UserId};
 use crate::repository::{self, Submission};
 
 /// What becomes of a request after it was read.
@@ -35,11 +38,13 @@ pub(super) struct Ready {
     pub(super) as_it_came: bool,
     pub(super) moved: Moved,
     pub(super) reservation: Option<Reservation>,
+    /// What the body takes, if it is large.
+    pub(super) room: Option<Room>,
 }
 
 /// Room in the limits for what is being submitted.
 pub(super) struct Reservation {
-    pub(super) grant: Grant<Submit>,
+    pub(super) grant: Arc<Grant<Submit>>,
     pub(super) kind: JobKind,
     pub(super) ids: Vec<JobId>,
 }
@@ -54,9 +59,9 @@ impl Broker {
     ) -> Result<Prepared, Denial> {
         let moved = Moved::new();
         let empty = body.is_end_stream();
-        let (mut body, mut bytes, mut as_it_came) = (body, None, true);
+        let (mut body, mut bytes, mut as_it_came, mut room) = (body, None, true, None);
         if member.operation.rule.request == Passage::Whole {
-            let mut content = self.read_content(head, body, &moved).await?;
+            let (mut content, held) = self.read_content(head, member.caller.user, body, &moved).await?;
             let named = member.operation.jobs.clone();
             let Member { operation, caller, .. } = &mut *member;
             if operation.rule.effect == Effect::Here {
@@ -71,28 +76,38 @@ impl Broker {
                 return Err(Refusal::NotFound("job").into());
             }
             let (read, same) = content.into_bytes();
+            room = held.filter(|_| read.len() > LARGE);
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
         } else if !empty {
-            body = Timed::new(body, moved.clone()).boxed_unsync();
+            body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
         }
         let reservation = self.reserve(provider, &mut member).await?;
         let member = *member;
-        Ok(Prepared::Forward(Box::new(Ready { member, body, bytes, as_it_came, moved, reservation })))
+        Ok(Prepared::Forward(Box::new(Ready { member, body, bytes, as_it_came, moved, reservation, room })))
     }
 
-    async fn read_content(&self, head: &Head<'_>, body: Body, moved: &Moved) -> Result<Content, Denial> {
-        let large = body.size_hint().upper().is_none_or(|length| length > LARGE);
-        let _permit = if large { self.large.acquire().await.ok() } else { None };
-        let body = Timed::new(body, moved.clone()).boxed_unsync();
-        let bytes = read(body, LONGEST_READ).await.map_err(|unreadable| match unreadable {
+    /// The body, and the room that it takes. What is coded may grow, however short it is.
+    async fn read_content(
+        &self,
+        head: &Head<'_>,
+        caller: UserId,
+        body: Body,
+        moved: &Moved,
+    ) -> Result<(Content, Option<Room>), Denial> {
+        let coding = head.list(header::CONTENT_ENCODING).ok_or_else(|| Denial::bad_request("this is no coding"))?;
+        let body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
+        let unreadable = |unreadable| match unreadable {
             Unreadable::TooLong => {
-                let message = format!("the request's content is longer than {LONGEST_READ} bytes");
+                let message = format!("the request's content is longer than {LONGEST} bytes");
                 Denial::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
             }
             Unreadable::Broken => Denial::new(StatusCode::BAD_REQUEST, "incomplete_body", "the content ended early"),
-        })?;
-        let coding = head.header(header::CONTENT_ENCODING).unwrap_or("identity");
-        Ok(Content::new(bytes, coding))
+        };
+        let Held { bytes, mut room } = self.large.read(caller, body).await.map_err(unreadable)?;
+        if room.is_none() && !matches!(coding.as_str(), "" | "identity") {
+            room = Some(self.large.room(caller).await.map_err(unreadable)?);
+        }
+        Ok((Content::new(bytes, &coding), room))
     }
 
     /// Reserves what the request submits; a refusal is remembered as an event of its own.
@@ -112,7 +127,7 @@ impl Broker {
             amounts: &amounts,
         };
         match self.repository.reserve_jobs(&grant, &submission).await {
-            Ok(ids) => Ok(Some(Reservation { grant, kind, ids })),
+            Ok(ids) => Ok(Some(Reservation { grant: Arc::new(grant), kind, ids })),
             Err(repository::Error::Refused(refusal)) => {
                 self.repository.submission_refused(&grant, refusal.code()).await?;
                 Err(refusal.into())

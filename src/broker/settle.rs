@@ -3,11 +3,11 @@
 use chrono::TimeDelta;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use serde_json::Value;
 
 use super::adapter::Outgoing;
 use super::body::{Moved, Timed, full, read};
 use super::forward::{Way, boxed};
+use super::json::parse;
 use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;
@@ -77,11 +77,11 @@ impl Broker {
         let injected = self.inject(adapter, &mut operation, outgoing, binding, sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
-        self.accepted(status, injected.exchanged.as_ref())?;
-        let body = Timed::new(boxed(answer.into_body()), Moved::new()).boxed_unsync();
+        self.accepted(adapter, status, injected.exchanged.as_ref())?;
+        let body = Timed::new(boxed(answer.into_body()), self.patience.idle, Moved::new()).boxed_unsync();
         let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
         let bytes = read(body, LONGEST).await.map_err(failed)?;
-        let mut value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let mut value = parse(&bytes).unwrap_or_default();
         Ok(adapter.learn(&operation, status, &mut value))
     }
 

@@ -12,12 +12,7 @@ use tokio::time::timeout_at;
 
 use super::adapter::Outgoing;
 use super::body::{Body, Moved};
-
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// How long an answer's head may take after the request has been sent. Clients poll for up to half a minute at a time.
-const ANSWER: Duration = Duration::from_secs(100);
+use super::patience::Patience;
 
 /// Longest head of an answer, in bytes.
 const LONGEST_HEAD: usize = 128 * 1024;
@@ -45,14 +40,15 @@ pub enum Failure {
 /// Connections to the providers.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Body>,
+    patience: Patience,
 }
 
 impl Upstream {
     /// No connections yet. Trusts what the system trusts; on a system that trusts nobody, Mozilla's list.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(patience: Patience) -> Self {
         let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_connect_timeout(Some(patience.connection));
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         let tls = HttpsConnectorBuilder::new();
@@ -66,7 +62,7 @@ impl Upstream {
             .pool_idle_timeout(IDLE_CONNECTION)
             .http1_max_buf_size(LONGEST_HEAD)
             .build(https);
-        Self { client }
+        Self { client, patience }
     }
 
     /// Sends a request. The time for an answer counts from when its body last `moved`.
@@ -77,20 +73,16 @@ impl Upstream {
         }
         let mut answer = std::pin::pin!(self.client.request(request.body(body).map_err(|_| Failure::Address)?));
         loop {
-            let deadline = moved.last() + ANSWER;
+            let deadline = moved.last() + self.patience.answer;
             match timeout_at(deadline, answer.as_mut()).await {
+                // Nobody has asked to switch protocols.
+                Ok(Ok(answer)) if answer.status().is_informational() => return Err(Failure::BrokenOff),
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) if error.is_connect() => return Err(Failure::NotReached),
                 Ok(Err(_)) => return Err(Failure::BrokenOff),
-                Err(_) if moved.last() + ANSWER > deadline => {}
+                Err(_) if moved.last() + self.patience.answer > deadline => {}
                 Err(_) => return Err(Failure::TimedOut),
             }
         }
-    }
-}
-
-impl Default for Upstream {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::broker::Patience;
 use crate::domain::QpuTokenId;
 use crate::http::{LoginLimits, Mount, Settings};
 
@@ -126,6 +127,9 @@ pub struct BrokerConfiguration {
     pub settle_after_seconds: i64,
     /// Tokens that are also at the root of an address of their own.
     pub mounts: Vec<MountConfiguration>,
+    /// How long to wait for providers and bodies; neither in the file nor in the environment.
+    #[serde(skip)]
+    pub patience: Patience,
 }
 
 /// A token at the root of an address of its own, for clients that drop the path of theirs.
@@ -181,7 +185,7 @@ impl Default for Configuration {
                 failures_per_address: 100,
                 failures_per_account: 100,
             },
-            broker: BrokerConfiguration { settle_after_seconds: 30, mounts: Vec::new() },
+            broker: BrokerConfiguration { settle_after_seconds: 30, mounts: Vec::new(), patience: Patience::default() },
             providers: BTreeMap::new(),
         }
     }

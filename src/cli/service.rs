@@ -140,7 +140,9 @@ pub async fn state(
     let access_tokens = AccessTokens::new(&settings.public_url, AUDIENCE, lifetime, active, &retired)?;
     let passes = Passes::new(&settings.public_url, active, &retired, repository.clock().clone())?;
     let settle_after = TimeDelta::seconds(configuration.broker.settle_after_seconds);
-    let broker = Arc::new(Broker::new(repository.clone(), configuration.reachable(&Arc::new(passes))?, settle_after));
+    let patience = configuration.broker.patience;
+    let reachable = configuration.reachable(&Arc::new(passes))?;
+    let broker = Arc::new(Broker::new(repository.clone(), reachable, settle_after, patience));
     Ok(AppState {
         repository,
         broker,

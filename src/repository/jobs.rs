@@ -85,7 +85,7 @@ impl Repository {
     ) -> Result<Vec<String>> {
         match self.open_jobs(grant, kind, jobs, check_after).await {
             // Somebody was opening a job of the same name at this very moment. Now it is known.
-            Err(Error::Database(error)) if is_known_job(&error) => self.open_jobs(grant, kind, jobs, check_after).await,
+            Err(Error::Refused(Refusal::JobReported)) => self.open_jobs(grant, kind, jobs, check_after).await,
             outcome => outcome,
         }
     }
@@ -124,16 +124,21 @@ impl Repository {
             }
             // The provider has given a name a second time, as it does when it recognizes a repeated request. The job stays
             // with whoever submitted it first, and is booked once.
-            end(&mut change, job.id, None, now).await?;
-            let own = sqlx::query_scalar!(
-                r#"SELECT user_id = $4 AS "own!" FROM jobs WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3"#,
+            let known = sqlx::query!(
+                r#"SELECT id AS "id: JobId", user_id AS "user: UserId" FROM jobs
+                    WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3"#,
                 grant.token().uuid(),
                 kind.as_str(),
                 provider_id,
-                grant.caller().map(UserId::uuid),
             )
             .fetch_optional(&mut *change)
             .await?;
+            // Written down before, by a try of which nobody heard the outcome.
+            if known.as_ref().is_some_and(|known| known.id == job.id) {
+                continue;
+            }
+            end(&mut change, job.id, None, now).await?;
+            let own = known.map(|known| Some(known.user) == grant.caller());
             if own != Some(true) {
                 foreign.push(provider_id.clone());
             }
@@ -147,8 +152,17 @@ impl Repository {
         let mut change = self.change(grant).await?;
         let now = change.now;
         for job in jobs {
-            end(&mut change, *job, None, now).await?;
-            change.record_refusal(&target(grant, *job).with("reason", reason)).await?;
+            // What the provider took is a job, whatever went wrong afterwards.
+            let released = sqlx::query_scalar!(
+                r#"SELECT end_job(id, NULL, $2) AS "ended!" FROM jobs WHERE id = $1 AND state = 'reserved'"#,
+                job.uuid(),
+                now,
+            )
+            .fetch_optional(&mut *change)
+            .await?;
+            if released == Some(true) {
+                change.record_refusal(&target(grant, *job).with("reason", reason)).await?;
+            }
         }
         change.commit_recorded().await
     }
@@ -184,21 +198,23 @@ impl Repository {
     }
 
     /// Gives the parts of a job, which the provider has named, to whoever the job belongs to. What they use is booked with it.
-    pub async fn adopt_parts(&self, token: QpuTokenId, whole: &JobReference, parts: &[&str]) -> Result<()> {
+    pub async fn adopt_parts(&self, token: QpuTokenId, whole: &JobReference, parts: &[&JobReference]) -> Result<()> {
         let ids: Vec<Uuid> = parts.iter().map(|_| JobId::new().uuid()).collect();
+        let (kinds, names): (Vec<_>, Vec<_>) = parts.iter().map(|part| (part.kind.as_str(), part.id.as_str())).unzip();
         sqlx::query!(
             "INSERT INTO jobs (id, qpu_token_id, secret_version, user_id, organization_id, kind, place, provider_job_id, state,
                                reserved, used, created_at, ended_at)
-             SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, whole.kind,
-                    whole.place, part.name, 'settled', 0, 0, whole.created_at, $6
-               FROM jobs whole, unnest($4::uuid[], $5::text[]) AS part (id, name)
+             SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, part.kind,
+                    whole.place, part.name, 'settled', 0, 0, whole.created_at, $7
+               FROM jobs whole, unnest($4::uuid[], $5::text[], $6::text[]) AS part (id, kind, name)
               WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
                  ON CONFLICT DO NOTHING",
             token.uuid(),
             whole.kind.as_str(),
             whole.id,
             &ids,
-            parts as _,
+            &kinds as _,
+            &names as _,
             self.now(),
         )
         .execute(&self.pool)
@@ -355,10 +371,6 @@ pub(super) fn refusal(word: &str) -> Refusal {
         "token_gone" => Refusal::NotFound("QPU token"),
         _ => Refusal::QuotaExhausted,
     }
-}
-
-fn is_known_job(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.constraint() == Some("job_is_known"))
 }
 
 async fn end(change: &mut Change, job: JobId, used: Option<i64>, now: Timestamp) -> Result<()> {

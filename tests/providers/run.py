@@ -5,6 +5,7 @@ run.py --environments DIR --logs DIR --direct [SUITE …]          without: are 
 """
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -18,12 +19,19 @@ from suites import SUITES, Suite
 PATIENCE = 60  # seconds for usage that a provider tells late, or that nobody asked for
 
 
-def ledger(service: Service, organization: str, token: str) -> dict[str, int]:
-    """What the service has booked, by the provider's id of the job, in the provider's unit."""
-    status, answer = service.call("GET", f"/v1/organizations/{organization}/qpu-tokens/{token}/usage/jobs?limit=200")
-    if status != 200:
-        raise Failed(f"the ledger cannot be read: {status} {answer}")
-    return {row["job_id"]: row["amount"] for row in answer["items"]}
+def ledger(service: Service, organization: str, token: str, kind: str = "job") -> dict[str, int]:
+    """What the service has booked, by the provider's id of the job or session, in the provider's unit."""
+    booked: dict[str, int] = {}
+    cursor = ""
+    while cursor is not None:
+        path = f"/v1/organizations/{organization}/qpu-tokens/{token}/usage/jobs?limit=200{cursor}"
+        status, answer = service.call("GET", path)
+        if status != 200:
+            raise Failed(f"the ledger cannot be read: {status} {answer}")
+        rows = [row for row in answer["items"] if row["kind"] == kind and row["state"] == "settled"]
+        booked |= {row["provider_job_id"]: row["used"] for row in rows}
+        cursor = f"&cursor={answer['next_cursor']}" if answer["next_cursor"] else None
+    return booked
 
 
 def compare(service: Service, organization: str, token: str, fake: StandIn) -> str:
@@ -33,7 +41,8 @@ def compare(service: Service, organization: str, token: str, fake: StandIn) -> s
         jobs = {key: job for key, job in fake.usage()["jobs"].items() if not job["foreign"]}
         truth = {key: job["amount"] for key, job in jobs.items() if job["amount"]}
         booked = {key: amount for key, amount in ledger(service, organization, token).items() if amount}
-        if booked == truth:
+        sessions = {key: math.ceil(session["elapsed_seconds"]) for key, session in fake.usage().get("sessions", {}).items()}
+        if booked == truth and sessions == ledger(service, organization, token, "session"):
             return f"{len(truth)} jobs, {sum(truth.values())} {fake.usage()['unit']}"
         if time.time() > deadline:
             wrong = {key: (booked.get(key), truth.get(key)) for key in booked.keys() | truth.keys()}
@@ -143,7 +152,7 @@ def main() -> int:
         for name in args.suites:
             fakes[name] = StandIn(name, SUITES[name], args.logs, mounted=args.direct)
         if not args.direct:
-            configuration = {}
+            configuration = {"LUNA_ORGANIZATIONS_BROKER__SETTLE_AFTER_SECONDS": "1"}
             for name, fake in fakes.items():
                 for key, value in SUITES[name].configuration.items():
                     configuration[f"LUNA_ORGANIZATIONS_PROVIDERS__{key}"] = value.format(fake=fake.url)

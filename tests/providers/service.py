@@ -44,6 +44,9 @@ class Service:
         while time.time() < deadline and self.process.poll() is None:
             try:
                 me = json.loads(first_admin.read_text(encoding="utf-8"))
+                if not me["base_url"]:
+                    time.sleep(0.2)
+                    continue
                 self.base_url, self.organization, self.bearer = me["base_url"].rstrip("/"), me["organization_id"], None
                 if self.call("GET", "/readyz")[0] == 200:
                     self.bearer = self.login(me["email"], me["password"])

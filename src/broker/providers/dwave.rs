@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Addresses, base, json_denial, keys};
 use crate::authentication::UseKey;
 use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
+use crate::broker::address::below;
 use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
@@ -48,9 +49,10 @@ fn allowed() -> AllowList {
             post("problems", "problems:submit").submits(JobKind::Job),
             get("problems", "problems:list").lists("", "/id", &[]),
             Rule::new(Method::DELETE, "sapi", "problems", "problems:cancel").reads_request().cancels(),
-            get("problems/{job}", "problems:read").meters(),
+            // An answer may say where its data is; the client takes its token there.
+            get("problems/{job}", "problems:read").changes_answer(),
             Rule::new(Method::DELETE, "sapi", "problems/{job}", "problems:cancel").cancels(),
-            get("problems/{job}/answer", "problems:answer").meters(),
+            get("problems/{job}/answer", "problems:answer").changes_answer(),
             get("problems/{job}/answer/data", "problems:answer"),
             get("problems/{job}/messages", "problems:messages"),
             // The answer has the token in `metadata.submitted_by`, in full or in part.
@@ -130,6 +132,13 @@ impl Adapter for Dwave {
         if !status.is_success() {
             return learned;
         }
+        if operation.rule.name.starts_with("problems:") {
+            let problems = match &mut *answer {
+                Value::Array(problems) => problems.as_mut_slice(),
+                problem => std::slice::from_mut(problem),
+            };
+            learned.changed = problems.iter_mut().filter_map(|problem| keep_here(problem, operation)).count() > 0;
+        }
         match &*operation.rule.name {
             "problems:submit" => {
                 let problems = answer.as_array().map_or(std::slice::from_ref(&*answer), Vec::as_slice);
@@ -142,7 +151,7 @@ impl Adapter for Dwave {
                 learned.used = answer.as_array().into_iter().flatten().filter_map(|item| used(item, None)).collect();
             }
             "problems:read" | "problems:answer" => {
-                learned.used = used(answer, operation.job_ids().next()).into_iter().collect()
+                learned.used = used(answer, operation.job_ids().next()).into_iter().collect();
             }
             "problems:info" => {
                 learned.used = used(answer, operation.job_ids().next()).into_iter().collect();
@@ -191,7 +200,15 @@ fn upload(problem: &Value) -> Option<JobReference> {
 
 /// Whether a region is the one that the token's address leads to.
 fn is_here(region: &Value, operation: &Operation) -> bool {
-    region["endpoint"].as_str().is_some_and(|endpoint| endpoint.starts_with(&operation.address))
+    region["endpoint"].as_str().is_some_and(|endpoint| below(&operation.address, "", endpoint).is_some())
+}
+
+/// Removes the address of an answer's data if it leads elsewhere; `None` if there was none that did.
+fn keep_here(problem: &mut Value, operation: &Operation) -> Option<()> {
+    let url = problem.get_mut("answer")?.get_mut("url")?;
+    let here =
+        url.as_str().is_some_and(|given| below(&operation.address, "", given).is_some_and(|found| found == given));
+    (!here).then(|| *url = Value::Null)
 }
 
 /// What a problem has used, in nanoseconds of QPU access time, if it is over and says so. The answer's timing is in microseconds.

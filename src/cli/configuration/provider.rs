@@ -131,7 +131,7 @@ impl Configuration {
     /// The providers that can be reached, and how. Some hand out `passes` to those who have shown a key.
     pub fn reachable(&self, passes: &Arc<Passes>) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
         let mut reachable = BTreeMap::new();
-        for Upstream { provider, addresses, declared } in self.upstreams()? {
+        for (provider, addresses, declared) in self.upstreams()? {
             let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
                 "aws" => Arc::new(Braket::new(&addresses)),
                 "dwave" => Arc::new(Dwave::new(&addresses)),
@@ -149,7 +149,7 @@ impl Configuration {
     }
 
     /// All providers, with what the operator has said of where they are.
-    pub(super) fn upstreams(&self) -> Result<Vec<Upstream>, ConfigurationError> {
+    pub(super) fn upstreams(&self) -> Result<Vec<(Provider, Addresses, Option<Declared>)>, ConfigurationError> {
         let mut upstreams = Vec::new();
         for provider in self.providers()?.iter() {
             let at = format!("providers.{}", provider.name);
@@ -168,32 +168,28 @@ impl Configuration {
                 }
                 addresses.insert(key, value.clone());
             }
-            let declared =
-                match given.filter(|given| given.is_declared() || built_in.is_none() && given.base_url.is_some()) {
-                    Some(given) if built_in.is_none() => Some(self.declared(&at, given, provider)?),
-                    Some(_) => {
-                        let expected = "left out, and so must key_header, headers and error: this provider is built in";
-                        return Err(self.wrong(&format!("{at}.operations"), expected));
-                    }
-                    None => None,
-                };
-            upstreams.push(Upstream { provider: provider.clone(), addresses, declared });
+            let declared = match given.filter(|given| given.is_declared()) {
+                Some(given) if built_in.is_none() => Some(self.declared(&at, given, provider)?),
+                Some(given) if given.has_declarations() => {
+                    let expected = "left out, with headers, key_header and error: this provider is built in";
+                    return Err(self.wrong(&format!("{at}.operations"), expected));
+                }
+                Some(_) | None => None,
+            };
+            upstreams.push((provider.clone(), addresses, declared));
         }
         Ok(upstreams)
     }
 }
 
-/// A provider with what the operator has said of where it is.
-pub(super) struct Upstream {
-    provider: Provider,
-    addresses: Addresses,
-    /// If there is no code for it.
-    declared: Option<Declared>,
-}
-
 impl ProviderConfiguration {
     /// Whether it says anything of an API that there is no code for.
     fn is_declared(&self) -> bool {
+        self.base_url.is_some() || self.has_declarations()
+    }
+
+    /// Whether anything is said that only a provider without code needs.
+    fn has_declarations(&self) -> bool {
         let Self { key_header, headers, error, operations, .. } = self;
         key_header.is_some() || error.is_some() || !headers.is_empty() || !operations.is_empty()
     }

@@ -88,7 +88,7 @@ async fn a_lease_is_redeemed_while_its_ground_is_taken_away() {
         let path = format!("{}/{}", paths::leases(&app.root, &leased.token), lease["id"].as_str().unwrap());
         let (token, solver) = (paths::token(&app.root, &leased.token), &leased.solvers[0]);
         let role = paths::role(&app.root, &solver.id, "solver");
-        let (taken, given) = match round % 5 {
+        let (blow, cure) = match round % 5 {
             0 => (Request::Delete(path), None),
             1 => (Request::Delete(paths::user(&app.root, &ada.id)), None),
             2 => (Request::Patch(paths::user(&app.root, &ada.id), json!({"status": "disabled"})), None),
@@ -98,11 +98,11 @@ async fn a_lease_is_redeemed_while_its_ground_is_taken_away() {
             ),
             _ => (Request::Delete(role.clone()), Some(Request::Put(role, Value::Null))),
         };
-        let answers = race(vec![(solver.clone(), Leased::redeem(&lease)), (app.admin.at(&twins.other), taken)]).await;
-        let [redeemed, taken] = answers.as_slice() else { unreachable!() };
+        let answers = race(vec![(solver.clone(), Leased::redeem(&lease)), (app.admin.at(&twins.other), blow)]).await;
+        let [redeemed, struck] = answers.as_slice() else { unreachable!() };
         // One after the other, in whatever order.
         let after = leased.redeemed().await.0;
-        match (redeemed.status.as_u16(), taken.status.as_u16()) {
+        match (redeemed.status.as_u16(), struck.status.as_u16()) {
             (200, 200 | 204) => assert_eq!(after, before + 1),
             // Taken back too late.
             (200, 409) if round % 5 == 0 => assert_eq!(after, before + 1),
@@ -110,8 +110,8 @@ async fn a_lease_is_redeemed_while_its_ground_is_taken_away() {
             (403, 200 | 204) if round % 5 >= 3 => assert_eq!(after, before),
             _ => panic!("{answers:?}"),
         }
-        if let Some(given) = given {
-            assert!(given.send(&app.admin).await.status.is_success());
+        if let Some(cure) = cure {
+            assert!(cure.send(&app.admin).await.status.is_success());
         }
         // Spent, or without ground for good; what was only taken away for a while gives the ground back.
         let again = Leased::redeem(&lease).send(solver).await;

@@ -11,6 +11,7 @@ pub mod recorder;
 pub mod secret;
 pub mod stand_in;
 pub mod storm;
+pub mod upstream;
 
 pub use app::{App, PASSWORD, vault};
 pub use caller::{Answer, Caller};

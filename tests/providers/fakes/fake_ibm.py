@@ -54,13 +54,18 @@ class Ibm(Upstream):
             self.log.clear()
             self.jobs, self.sessions = {self.foreign["id"]: self.foreign}, {}
 
+    @staticmethod
+    def _elapsed(session):
+        """Billed by wall time, until it is closed."""
+        return (session.get("ended") or time.time()) - session["t0"]
+
     def usage(self) -> dict[str, Any]:
         with self.lock:
             jobs = {
                 job["id"]: {"status": self._state(job), "amount": self._seconds(job), "foreign": job["foreign"]}
                 for job in self.jobs.values()
             }
-            sessions = {key: {"elapsed_seconds": time.time() - value["t0"]} for key, value in self.sessions.items()}
+            sessions = {key: {"elapsed_seconds": self._elapsed(value)} for key, value in self.sessions.items()}
         return {"unit": "seconds", "jobs": jobs, "sessions": sessions, "exchanges": self.exchanges}
 
     def secrets(self) -> list[str]:
@@ -360,12 +365,12 @@ class Ibm(Upstream):
         if mm and mm.group(1) in self.sessions:
             s = self.sessions[mm.group(1)]
             if m in ("PATCH", "DELETE"):
-                s.update(accepting_jobs=False, state="closed")
+                s.update(accepting_jobs=False, state="closed", ended=s.get("ended") or time.time())
                 return Response(204, b"", ctype=None)
             return Response(
                 200,
                 dict(
-                    s, backend_name=s.get("backend"), max_ttl=s.get("max_ttl", 900), elapsed_time=time.time() - s["t0"]
+                    s, backend_name=s.get("backend"), max_ttl=s.get("max_ttl", 900), elapsed_time=self._elapsed(s)
                 ),
             )
         if p == "/workloads":

@@ -11,6 +11,8 @@ mod results;
 mod scope;
 mod signature;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::time::SystemTime;
 
@@ -134,6 +136,7 @@ impl Adapter for Braket {
             parameters.iter().find(|parameter| is_second(parameter))?;
             operation.captures.extend(parameters.into_iter().filter(|(name, _)| name == "prefix"));
         }
+        operation.jobs.extend(results::task(&operation));
         operation.target = match service {
             // Without the bucket: which one it is, the credential tells.
             Service::S3 => operation.capture("object").map(encoded_key).unwrap_or_default() + &query,
@@ -214,6 +217,11 @@ impl Adapter for Braket {
          ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN], and the name of a results_bucket"
     }
 
+    /// AWS says 403, and whose key it is: “User: `arn:aws:iam::ACCOUNT:user/NAME` is not authorized to perform …”.
+    fn is_refusal(&self, status: StatusCode) -> bool {
+        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+
     fn inject(&self, operation: &Operation, outgoing: &mut Outgoing, secrets: &Secrets<'_>) -> Option<()> {
         let account = Account::of(secrets.credential)?;
         let region = self.region(&operation.place)?;
@@ -245,7 +253,9 @@ impl Adapter for Braket {
         }
         match &*operation.rule.name {
             "tasks:submit" => {
-                learned.created = vec![answer.get("quantumTaskArn").and_then(Value::as_str).map(ToOwned::to_owned)];
+                let task = answer.get("quantumTaskArn").and_then(Value::as_str);
+                learned.created = vec![task.map(ToOwned::to_owned)];
+                learned.parts = task.and_then(|task| Some((JobReference::job(task), vec![results::folder(task)?])));
             }
             // A list tells less: not how many shots have succeeded.
             "tasks:read" => {

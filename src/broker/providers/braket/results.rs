@@ -1,14 +1,14 @@
-//! Results, which are in S3: every user has a place of the own below `luna/TOKEN/USER/` in the results bucket, and reaches nothing
-//! else. The bucket has two names: its own, and the one that the Amazon Braket SDK makes up for the account that
-//! `GetCallerIdentity` tells it, which is not the real one.
+//! Results, which are in S3: below `luna/TOKEN/USER/TASK/` in the results bucket. Nothing else is reached, and a task's folder by
+//! those who may see the task: it is in the ledger with the task. The bucket has two names: its own, and the one that the Amazon
+//! Braket SDK makes up for the account that `GetCallerIdentity` tells it, which is not the real one.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::broker::adapter::Caller;
 use crate::broker::denial::Denial;
-use crate::broker::head::segment;
 use crate::broker::rule::Operation;
+use crate::domain::JobReference;
 
 /// The account that clients see.
 pub(super) const ACCOUNT: &str = "000000000000";
@@ -42,35 +42,41 @@ pub(super) fn default_bucket(region: &str) -> String {
     format!("amazon-braket-{region}-{ACCOUNT}")
 }
 
-/// Where a user's results are, with a slash at the end.
-fn home(caller: &Caller) -> String {
-    format!("luna/{}/{}/", caller.token, caller.user)
+/// Where a user's results are put, each task's in a folder that has the task's own id. For people who look into the bucket; who may
+/// read what is in a folder, the ledger tells.
+pub(super) fn prefix(caller: &Caller) -> String {
+    format!("luna/{}/{}", caller.token, caller.user)
 }
 
-/// The prefix that a user's task gets: what was wished for, in the user's place.
-pub(super) fn own_prefix(caller: &Caller, wished: &str) -> Result<String, Denial> {
-    let home = home(caller);
-    let wished = wished.strip_prefix(&home).unwrap_or(wished).trim_matches('/');
-    if !wished.is_empty() && segment(wished).is_none() {
-        return Err(Denial::bad_request("outputS3KeyPrefix has parts that are empty, or dots, or other than text"));
-    }
-    Ok(format!("{home}{wished}").trim_end_matches('/').to_owned())
+/// The folder of a task, as the ledger knows it: `arn:aws:braket:REGION:ACCOUNT:quantum-task/ID`.
+pub(super) fn folder(task: &str) -> Option<JobReference> {
+    Some(JobReference::upload(task.rsplit_once(":quantum-task/")?.1))
 }
 
-/// Whether what is to be read is in the user's place: an object by its key, a list by its prefix.
-pub(super) fn check(operation: &Operation, caller: &Caller) -> Result<(), Denial> {
-    let home = home(caller);
-    let inside = match &*operation.rule.name {
-        "results:read" => {
-            operation.capture("object").is_some_and(|key| key.len() > home.len() && key.starts_with(&home))
-        }
-        "results:list" => operation.capture("prefix").is_some_and(|prefix| prefix.starts_with(&home)),
-        _ => true,
+/// The folder that an object is in, or all that is listed.
+pub(super) fn task(operation: &Operation) -> Option<JobReference> {
+    let key = match &*operation.rule.name {
+        "results:read" => operation.capture("object")?,
+        "results:list" => operation.capture("prefix")?,
+        _ => return None,
     };
-    if inside {
+    let mut parts = key.split('/');
+    let (root, _, _, id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    (root == "luna").then(|| JobReference::upload(id))
+}
+
+/// Whether what is to be read is in the folder of a task, which was then looked up in the ledger of this token.
+pub(super) fn check(operation: &Operation, caller: &Caller) -> Result<(), Denial> {
+    let of_token = format!("luna/{}/", caller.token);
+    let inside = match &*operation.rule.name {
+        "results:read" => operation.capture("object").is_some_and(|key| key.starts_with(&of_token)),
+        "results:list" => operation.capture("prefix").is_some_and(|prefix| prefix.starts_with(&of_token)),
+        _ => return Ok(()),
+    };
+    if inside && task(operation).is_some_and(|folder| operation.jobs.contains(&folder)) {
         return Ok(());
     }
-    let message = format!("only the results of your own tasks can be read here, which are below {home}");
+    let message = format!("only results of tasks can be read here: what is below {of_token}USER/TASK/");
     Err(Denial::new(StatusCode::FORBIDDEN, "operation_not_allowed", message))
 }
 
@@ -96,7 +102,7 @@ mod tests {
     use crate::domain::{Clock, QpuTokenId, UserId};
 
     fn caller() -> Caller {
-        let key = UseKey::parse(ApiKey::generate().text()).unwrap();
+        let key = UseKey::parse(&ApiKey::generate().unwrap().into_text()).unwrap();
         Caller {
             user: UserId::new(),
             token: QpuTokenId::new(),
@@ -122,36 +128,37 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_stays_in_the_users_place() {
+    fn only_folders_of_tasks_are_read() {
         let caller = caller();
-        let home = home(&caller);
-        for (wished, got) in [("tasks", "tasks"), ("/a/b/", "a/b"), ("", ""), (&*format!("{home}again"), "again")] {
-            assert_eq!(own_prefix(&caller, wished).unwrap(), format!("{home}{got}").trim_end_matches('/'));
-        }
-        for hostile in ["..", "../x", "a/../..", "%2e%2e", "%252e%252e/x", "a//b", "a\\b", "a\nb", "a?b", "a#b", "."] {
-            assert!(own_prefix(&caller, hostile).is_err(), "{hostile}");
-        }
-    }
-
-    #[test]
-    fn only_the_own_place_is_read() {
-        let caller = caller();
-        let (home, other) = (home(&caller), home(&super::tests::caller()));
-        let of_token = format!("luna/{}/", caller.token);
+        let home = format!("{}/", prefix(&caller));
         let may = |name: &'static str, what: &str, value: &str| {
             let mut operation =
                 Operation::own(Rule::new(Method::GET, "s3", "{bucket}", name), String::new(), "us-east-1");
             operation.captures.push((what.to_owned(), value.to_owned()));
-            check(&operation, &caller).is_ok()
+            operation.jobs.extend(task(&operation));
+            check(&operation, &caller).is_ok().then(|| operation.jobs.into_iter().next().unwrap().id)
         };
-        assert!(may("results:read", "object", &format!("{home}tasks/1/results.json")));
-        assert!(may("results:list", "prefix", &home));
-        for key in [&home, &other, &of_token, "", "tasks/1/results.json", "scripts/train.py"] {
-            assert!(!may("results:read", "object", key), "{key}");
-        }
-        assert!(!may("results:read", "object", &format!("{other}tasks/1/results.json")));
-        for prefix in ["", "luna/", &of_token, home.trim_end_matches('/'), &other] {
-            assert!(!may("results:list", "prefix", prefix), "{prefix}");
+        let folder = folder("arn:aws:braket:us-east-1:123456789012:quantum-task/7f").unwrap();
+        assert_eq!(may("results:read", "object", &format!("{home}7f/results.json")), Some(folder.id));
+        assert_eq!(may("results:read", "object", &format!("{home}7f/programs/0/results.json")), Some("7f".to_owned()));
+        assert_eq!(may("results:list", "prefix", &format!("{home}7f")), Some("7f".to_owned()));
+        // Never a part of the name of a folder: all of it is looked up.
+        assert_eq!(may("results:list", "prefix", &format!("{home}7")), Some("7".to_owned()));
+        assert_eq!(may("results:list", "prefix", &home), Some(String::new()));
+        let of_token = format!("luna/{}/", caller.token);
+        let other = format!("luna/{}/{}/7f/results.json", QpuTokenId::new(), caller.user);
+        for key in [
+            &of_token,
+            &other,
+            "",
+            "luna",
+            "luna/",
+            "tasks/1/2/7f/results.json",
+            "scripts/train.py",
+            home.trim_end_matches('/'),
+        ] {
+            assert_eq!(may("results:read", "object", key), None, "{key}");
+            assert_eq!(may("results:list", "prefix", key), None, "{key}");
         }
     }
 

@@ -46,13 +46,7 @@ pub(super) fn prepare(operation: &mut Operation, caller: &Caller, content: &mut 
         Some(Value::String(token)) => *token = bound(token, caller),
         Some(_) => return Err(Denial::bad_request("clientToken must be a text")),
     }
-    let prefix = match task.get("outputS3KeyPrefix") {
-        None => "",
-        Some(Value::String(prefix)) => prefix,
-        Some(_) => return Err(Denial::bad_request("outputS3KeyPrefix must be a text")),
-    };
-    let prefix = results::own_prefix(caller, prefix)?;
-    task.insert("outputS3KeyPrefix".to_owned(), prefix.into());
+    task.insert("outputS3KeyPrefix".to_owned(), results::prefix(caller).into());
     content.replace(&Value::Object(task));
     Ok(())
 }
@@ -105,7 +99,7 @@ mod tests {
     use crate::domain::{Clock, QpuTokenId, UserId};
 
     fn caller(user: UserId, token: QpuTokenId) -> Caller {
-        let key = UseKey::parse(ApiKey::generate().text()).unwrap();
+        let key = UseKey::parse(&ApiKey::generate().unwrap().into_text()).unwrap();
         Caller { user, token, key, address: String::new(), now: Clock::default().now() }
     }
 
@@ -120,11 +114,11 @@ mod tests {
     #[test]
     fn a_client_token_is_good_for_one_user_of_one_token() {
         let (user, token) = (UserId::new(), QpuTokenId::new());
-        let task = json!({"clientToken": "guessed", "shots": 7, "outputS3KeyPrefix": "tasks"});
+        let task = json!({"clientToken": "guessed", "shots": 7, "outputS3KeyPrefix": "../tasks"});
         let (first, estimate) = prepared(&caller(user, token), &task).unwrap();
         assert_eq!(estimate, Some(7));
         assert_eq!(first["clientToken"].as_str().unwrap().len(), 64);
-        assert_eq!(first["outputS3KeyPrefix"], format!("luna/{token}/{user}/tasks"));
+        assert_eq!(first["outputS3KeyPrefix"], format!("luna/{token}/{user}"));
         assert_eq!(prepared(&caller(user, token), &task).unwrap().0, first);
         for other in [caller(UserId::new(), token), caller(user, QpuTokenId::new())] {
             assert_ne!(prepared(&other, &task).unwrap().0["clientToken"], first["clientToken"]);
@@ -143,7 +137,6 @@ mod tests {
             json!({"shots": i64::MAX}),
             json!({"shots": 1.5}),
             json!({"clientToken": 7}),
-            json!({"outputS3KeyPrefix": ["x"]}),
             json!([]),
         ] {
             assert!(prepared(&caller, &task).is_err(), "{task}");

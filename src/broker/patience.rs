@@ -1,0 +1,27 @@
+//! How long the broker waits, and for what.
+
+use std::time::Duration;
+
+/// Bounds in time. An operator has no need to change them; a test cannot wait so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Until a connection to a provider is made.
+    pub connection: Duration,
+    /// Until an answer's head has come, from when the request was sent. Clients poll for up to half a minute at a time.
+    pub answer: Duration,
+    /// Both directions: until more of a body comes.
+    pub idle: Duration,
+    /// Until a body that is read as a whole has come. A problem of 64 MB takes three minutes over a slow line.
+    pub whole: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connection: Duration::from_secs(10),
+            answer: Duration::from_secs(100),
+            idle: Duration::from_mins(1),
+            whole: Duration::from_mins(5),
+        }
+    }
+}
