@@ -106,7 +106,7 @@ pub(super) fn query(head: &Head<'_>, known: &[&str], repeated: &[&str]) -> Optio
     let mut text = String::new();
     for (name, value) in &parameters {
         text.push(if text.is_empty() { '?' } else { '&' });
-        text += &format!("{}={}", encoded(name), encoded(value));
+        text.extend([&*encoded(name), "=", &*encoded(value)]);
     }
     Some((text, parameters))
 }

@@ -204,8 +204,8 @@ async fn members_reach_their_own_tasks_only() {
     let world = World::start().await;
     let (ada, ida) = (world.member("ada").await, world.member("ida").await);
     let of_ada = ada.submitted("the same", 5).await;
-    let of_ida = ida.submitted("the same", 5).await;
-    assert_ne!(of_ada, of_ida, "a guessed clientToken gives nothing away");
+    let of_the_other = ida.submitted("the same", 5).await;
+    assert_ne!(of_ada, of_the_other, "a guessed clientToken gives nothing away");
     assert_eq!(ada.listed().await, [of_ada.clone()]);
 
     let refused = ida.read(&of_ada).await;
