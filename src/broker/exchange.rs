@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::domain::QpuTokenId;
 
 /// How long before its end a token is no longer used.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// Which credential it stands for: a token's, in one version.
 pub type Of = (QpuTokenId, i32);
@@ -67,6 +67,6 @@ impl Exchanges {
 
 /// The token in a slot, if it is still good.
 #[must_use]
-pub fn still_good(slot: &Option<Arc<Exchanged>>) -> Option<Arc<Exchanged>> {
-    slot.as_ref().filter(|token| token.good_until > Instant::now()).map(Arc::clone)
+pub fn still_good(slot: Option<&Arc<Exchanged>>) -> Option<Arc<Exchanged>> {
+    slot.filter(|token| token.good_until > Instant::now()).map(Arc::clone)
 }

@@ -109,7 +109,7 @@ impl Broker {
         }
         let slot = self.exchanges.slot((binding.token, binding.secret_version));
         let mut slot = slot.lock().await;
-        if let Some(token) = still_good(&slot) {
+        if let Some(token) = still_good(slot.as_ref()) {
             return Ok(Some(token));
         }
         let proof = OpeningProof::for_use_of_a_token();

@@ -6,8 +6,8 @@ use http_body_util::BodyExt;
 
 use super::adapter::Outgoing;
 use super::body::{Moved, Timed, full, read};
-use super::forward::boxed;
 use super::json::parse;
+use super::upstream::boxed;
 use super::{Broker, Denial, Learned};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;
