@@ -20,8 +20,8 @@ async fn lab() -> Lab {
 
 /// A reply that says these bytes one by one, with pauses.
 fn dripping(start: &str, drip: &str, drops: usize) -> Reply {
-    let drop = [Step::Wait(Duration::from_millis(400)), Step::Send(drip.as_bytes().to_vec())];
-    drop.iter().cycle().take(drops * 2).cloned().fold(Reply::raw(start), Reply::then)
+    let pair = [Step::Wait(Duration::from_millis(400)), Step::Send(drip.as_bytes().to_vec())];
+    pair.iter().cycle().take(drops * 2).cloned().fold(Reply::raw(start), Reply::then)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 //! The service or its database dies between the provider's answer and the ledger.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use luna_organizations::cli::dev::cluster::{Cluster, DATABASE};
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
@@ -10,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::installation::Installation;
 use crate::support::lab::{Lab, SECRET, expect_error};
+use crate::support::process::{Scratch, family};
 use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::ask;
 
@@ -109,5 +112,46 @@ async fn killed_between_forwarding_and_recording() {
         }
     }
     assert_eq!(state().await, ("expired".to_owned(), 0));
+    service.stop().await;
+}
+
+/// A database that does not even refuse: everybody is told soon, and nothing is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_database_hangs_nobody() {
+    let upstream = Upstream::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
+    let scratch = Scratch::new();
+    let cluster = Cluster::start(&scratch.path("postgres")).await.unwrap();
+    let installation = Installation::on(scratch, cluster.url(DATABASE));
+    let url = format!("http://{}/sapi/v2", upstream.address);
+    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
+    let admin = installation.admin(&service);
+    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
+    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
+    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let headers = format!("x-auth-token: {}\r\n", admin.authorization());
+    let submit =
+        async || ask(&service.base_url, "POST", &format!("/v1/qpu/{token}/problems/"), &headers, b"[{}]").await;
+    assert_eq!(submit().await.status(), 200);
+
+    let frozen = family(installation.scratch.postmaster().unwrap());
+    for pid in &frozen {
+        kill_process(*pid, Signal::STOP).unwrap();
+    }
+    let started = Instant::now();
+    for answer in futures_util::future::join_all((0..12).map(|_| submit())).await {
+        expect_error(&answer, 503, "unavailable");
+    }
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    for pid in &frozen {
+        let _ = kill_process(*pid, Signal::CONT);
+    }
+    assert_eq!(upstream.seen().len(), 1);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if submit().await.status() == 200 {
+            break;
+        }
+    }
+    assert_eq!(upstream.seen().len(), 2);
     service.stop().await;
 }

@@ -80,11 +80,11 @@ async fn what_is_behind_an_answer_is_thrown_away() {
     for pause in [0, 30] {
         lab.upstream.script({
             let more = more.clone();
-            move |seen| match seen.target.contains("first") {
-                true => {
-                    Reply::with(200, "", "[1]").then(Step::Wait(Duration::from_millis(pause))).then_send(more.clone())
+            move |seen| {
+                if !seen.target.contains("first") {
+                    return Reply::with(200, "", "[2]");
                 }
-                false => Reply::with(200, "", "[2]"),
+                Reply::with(200, "", "[1]").then(Step::Wait(Duration::from_millis(pause))).then_send(more.clone())
             }
         });
         for _ in 0..10 {

@@ -1,5 +1,7 @@
 //! The credential in all that is not a body: status line, headers, cookies, informational answers, trailers.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::renderings::{all, expect_clean};
@@ -42,11 +44,13 @@ async fn every_rendering_is_removed_from_every_header() {
     for (how, rendering) in all() {
         let mut headers = String::new();
         for name in KNOWN.iter().take(11).filter(|name| **name != "location") {
-            headers += &format!("{name}: a {rendering} z\r\n");
+            write!(headers, "{name}: a {rendering} z\r\n").unwrap();
         }
-        headers += &format!("location: problems/{rendering}\r\nset-cookie: session={rendering}\r\n");
-        headers += &format!("x-auth-token: {rendering}\r\nwww-authenticate: {rendering}\r\nlink: <{rendering}>\r\n");
-        headers += &format!("server: {rendering}\r\nx-{}: 1\r\n", data_encoding::HEXLOWER.encode(SECRET.as_bytes()));
+        write!(headers, "location: problems/{rendering}\r\nset-cookie: session={rendering}\r\n").unwrap();
+        write!(headers, "x-auth-token: {rendering}\r\nwww-authenticate: {rendering}\r\nlink: <{rendering}>\r\n")
+            .unwrap();
+        write!(headers, "server: {rendering}\r\nx-{}: 1\r\n", data_encoding::HEXLOWER.encode(SECRET.as_bytes()))
+            .unwrap();
         for status in [200, 201, 404, 429, 503] {
             lab.upstream.always(Reply::with(status, &headers, "{}"));
             let answer = lab.ask("GET", "problems/mine/", "").await;
@@ -147,7 +151,7 @@ async fn strange_statuses_go_through() {
 async fn heads_that_are_too_large_are_refused() {
     let lab = lab().await;
     let long = format!("x-long: {}\r\n", "x".repeat(300_000));
-    let many: String = (0..5000).map(|number| format!("x-{number}: {SECRET}\r\n")).collect();
+    let many = (0..5000).map(|number| format!("x-{number}: {SECRET}\r\n")).collect::<Vec<_>>().concat();
     let endless = Reply::raw("HTTP/1.1 200 OK\r\nx-endless: ");
     for reply in [
         Reply::with(200, &long, "{}"),

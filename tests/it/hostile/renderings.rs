@@ -15,8 +15,8 @@ use crate::support::wire::Wire;
 pub fn all() -> Vec<(String, String)> {
     let percent = utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string();
     let json = json!({"token": SECRET}).to_string();
-    let escaped: String = SECRET.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
-    let entities: String = SECRET.bytes().map(|byte| format!("&#{byte};")).collect();
+    let escaped = SECRET.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat();
+    let entities = SECRET.bytes().map(|byte| format!("&#{byte};")).collect::<Vec<_>>().concat();
     let half = SECRET.len() / 2;
     let mut all = vec![
         ("raw", format!("before{SECRET}after")),
@@ -24,7 +24,7 @@ pub fn all() -> Vec<(String, String)> {
         ("as a header", format!("X-Auth-Token: {SECRET}")),
         ("percent-encoded", format!("?token={percent}&more")),
         ("percent-encoded in lower case", percent.to_ascii_lowercase()),
-        ("percent-encoded throughout", SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect()),
+        ("percent-encoded throughout", SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()),
         (
             "percent-encoded in part",
             format!("{}{}", &SECRET[..half], utf8_percent_encode(&SECRET[half..], NON_ALPHANUMERIC)),

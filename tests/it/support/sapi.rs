@@ -34,7 +34,9 @@ impl Sapi {
             }
             ("DELETE", ["problems"]) => {
                 let ids: Vec<String> = serde_json::from_slice(&seen.body).unwrap();
-                ids.iter().for_each(|id| self.set(id, "CANCELLED", 0.0));
+                for id in &ids {
+                    self.set(id, "CANCELLED", 0.0);
+                }
                 Reply::json(200, &json!([]))
             }
             (method, ["problems", id, rest @ ..]) => self.about(method, id, rest),

@@ -40,8 +40,6 @@ pub struct Seen {
     pub body: Vec<u8>,
     /// The body's length.
     pub length: u64,
-    /// On which connection, counted from one.
-    pub connection: usize,
 }
 
 impl Seen {
@@ -157,8 +155,8 @@ impl Upstream {
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
-                tokio::spawn(converse(stream, Arc::clone(&shared), number));
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(converse(stream, Arc::clone(&shared)));
             }
         });
         Self { address, state }
@@ -216,11 +214,11 @@ impl Upstream {
     }
 }
 
-async fn converse(stream: TcpStream, state: Arc<State>, connection: usize) {
+async fn converse(stream: TcpStream, state: Arc<State>) {
     let _ = stream.set_nodelay(true);
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    while let Some(mut seen) = read_head(&mut reader, connection).await {
+    while let Some(mut seen) = read_head(&mut reader).await {
         if seen.header("expect").contains("100") && writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
             return;
         }
@@ -283,7 +281,7 @@ async fn fill(writer: &mut tokio::net::tcp::OwnedWriteHalf, mut length: u64) -> 
     true
 }
 
-async fn read_head(reader: &mut BufReader<OwnedReadHalf>, connection: usize) -> Option<Seen> {
+async fn read_head(reader: &mut BufReader<OwnedReadHalf>) -> Option<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if reader.read_until(b'\n', &mut head).await.ok()? == 0 {
@@ -293,7 +291,7 @@ async fn read_head(reader: &mut BufReader<OwnedReadHalf>, connection: usize) -> 
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut line = head.split(' ');
     let (method, target) = (line.next()?.to_owned(), line.next()?.to_owned());
-    Some(Seen { method, target, head, body: Vec::new(), length: 0, connection })
+    Some(Seen { method, target, head, body: Vec::new(), length: 0 })
 }
 
 /// Reads the body as its head says; `None` if it ends early.

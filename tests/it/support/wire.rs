@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Longest that an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An answer as it came over the wire.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub struct Wire {
 impl Wire {
     /// The last status; 0 if there was none.
     pub fn status(&self) -> u16 {
-        let lines = self.head.lines().filter(|line| line.starts_with("HTTP/1.1 "));
-        lines.last().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0)
+        let mut lines = self.head.lines().filter(|line| line.starts_with("HTTP/1.1 "));
+        lines.next_back().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0)
     }
 
     /// A header's value; empty if it is not there.
