@@ -103,11 +103,9 @@ pub(super) fn query(head: &Head<'_>, known: &[&str], repeated: &[&str]) -> Optio
         }
         parameters.push((name.into_owned(), value.into_owned()));
     }
-    let mut text = String::new();
-    for (name, value) in &parameters {
-        text.push(if text.is_empty() { '?' } else { '&' });
-        text += &format!("{}={}", encoded(name), encoded(value));
-    }
+    let pairs: Vec<String> =
+        parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    let text = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
     Some((text, parameters))
 }
 
