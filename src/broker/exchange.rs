@@ -12,7 +12,7 @@ use super::denial::Denial;
 use crate::domain::QpuTokenId;
 
 /// How long before its end a token is no longer used.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// For how long a failure is not tried again. A replaced credential has a slot of its own, and does not wait for this.
 const FAILURE_KEPT: Duration = Duration::from_secs(5);

@@ -49,7 +49,7 @@ impl Broker {
         let offset = number(pages.offset).unwrap_or_default();
         let known = self.repository.count_visible_jobs(way.grant).await?;
         let (mut visible, mut seen, mut listed) = (Vec::new(), HashSet::new(), 0);
-        let mut last = None;
+        let mut newest = None;
         for _ in 0..MOST_PAGES {
             let mut wanted = operation.clone();
             wanted.target = target(operation, way.head, pages, listed);
@@ -63,13 +63,13 @@ impl Broker {
             visible.extend(page.visible.into_iter().filter(|item| id(item).is_some_and(|id| seen.insert(id))));
             let total = list.counts.first().and_then(|count| rest.pointer(count)).and_then(Value::as_u64);
             let is_end = page.listed == 0 || total.is_some_and(|total| listed as u64 >= total);
-            last = Some((page.parts, rest));
+            newest = Some((page.parts, rest));
             // One more than was asked for tells the client that there is more.
             if is_end || visible.len() > offset.saturating_add(limit) || visible.len() >= known {
                 break;
             }
         }
-        let (mut parts, mut answer) = last.ok_or_else(|| not_understood(Unreadable::Broken))?;
+        let (mut parts, mut answer) = newest.ok_or_else(|| not_understood(Unreadable::Broken))?;
         let count = visible.len();
         let items: Vec<Value> = visible.into_iter().skip(offset).take(limit).collect();
         if let Some(place) = answer.pointer_mut(&list.items) {
@@ -120,10 +120,7 @@ impl Broker {
                 *place = number;
             }
         }
-        let visible = match value.pointer_mut(&list.items).map(Value::take) {
-            Some(Value::Array(items)) => items,
-            _ => return Err(broken()),
-        };
+        let Some(Value::Array(visible)) = value.pointer_mut(&list.items).map(Value::take) else { return Err(broken()) };
         Ok(Page { parts, bytes, rest: Some(value), visible, listed })
     }
 }

@@ -151,7 +151,7 @@ impl Adapter for Dwave {
                 learned.used = answer.as_array().into_iter().flatten().filter_map(|item| used(item, None)).collect();
             }
             "problems:read" | "problems:answer" => {
-                learned.used = used(answer, operation.job_ids().next()).into_iter().collect()
+                learned.used = used(answer, operation.job_ids().next()).into_iter().collect();
             }
             "problems:info" => {
                 learned.used = used(answer, operation.job_ids().next()).into_iter().collect();

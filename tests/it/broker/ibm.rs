@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use luna_organizations::authentication::{Passes, SigningKey};
-use luna_organizations::broker::Broker;
+use luna_organizations::broker::{Broker, Patience};
 use luna_organizations::cli::Configuration;
 use serde_json::{Value, json};
 
@@ -143,7 +143,7 @@ impl World {
         self.app.clock.advance(TimeDelta::minutes(5));
         let passes = Passes::new("x", &SigningKey::generate().unwrap(), &[], self.app.clock.clone()).unwrap();
         let reachable = self.configuration.reachable(&Arc::new(passes)).unwrap();
-        Broker::new(self.app.repository.clone(), reachable, TimeDelta::seconds(1)).settle_due().await;
+        Broker::new(self.app.repository.clone(), reachable, TimeDelta::seconds(1), Patience::default()).settle_due().await;
     }
 
     async fn ledger(&self) -> Vec<(String, String, Option<i64>)> {

@@ -217,7 +217,7 @@ impl Adapter for Braket {
          ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN], and the name of a results_bucket"
     }
 
-    /// AWS says 403, and whose key it is: `User: arn:aws:iam::ACCOUNT:user/NAME is not authorized …`.
+    /// AWS says 403, and whose key it is: “User: `arn:aws:iam::ACCOUNT:user/NAME` is not authorized to perform …”.
     fn is_refusal(&self, status: StatusCode) -> bool {
         matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
     }

@@ -103,9 +103,11 @@ pub(super) fn query(head: &Head<'_>, known: &[&str], repeated: &[&str]) -> Optio
         }
         parameters.push((name.into_owned(), value.into_owned()));
     }
-    let pairs: Vec<String> =
-        parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-    let text = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+    let mut text = String::new();
+    for (name, value) in &parameters {
+        text.push(if text.is_empty() { '?' } else { '&' });
+        text.extend([&*encoded(name), "=", &*encoded(value)]);
+    }
     Some((text, parameters))
 }
 

@@ -17,7 +17,7 @@ fn declared(headers: &Value, operations: Value) -> Result<Declared, Mistake> {
     })
 }
 
-fn mistake(operation: Value) -> String {
+fn mistake(operation: &Value) -> String {
     let read = json!({"name": "jobs:read", "method": "GET", "path": "jobs/{job}", "usage": {"value": "/t"}});
     let made = declared(&json!({"X-Key": "{token}"}), json!([read, operation]));
     made.err().map(|mistake| mistake.key).unwrap_or_default()
@@ -26,7 +26,7 @@ fn mistake(operation: Value) -> String {
 #[test]
 fn a_mistake_is_named() {
     assert_eq!(
-        mistake(json!({"name": "jobs:submit", "method": "POST", "path": "jobs", "effect": "submit", "id": "/id"})),
+        mistake(&json!({"name": "jobs:submit", "method": "POST", "path": "jobs", "effect": "submit", "id": "/id"})),
         ""
     );
     for (key, wrong) in [
@@ -58,7 +58,7 @@ fn a_mistake_is_named() {
         ("usage", json!({"name": "a", "method": "GET", "path": "jobs/{job}/x", "usage": {"from": "/t"}})),
         ("usage", json!({"name": "a", "method": "GET", "path": "jobs/{job}/x", "usage": {}})),
     ] {
-        assert_eq!(mistake(wrong.clone()), format!("operations.1.{key}"), "{wrong}");
+        assert_eq!(mistake(&wrong), format!("operations.1.{key}"), "{wrong}");
     }
     let read = json!([{"name": "a", "method": "GET", "path": "a"}]);
     let at = |headers: Value, operations: &Value| declared(&headers, operations.clone()).err().unwrap().key;

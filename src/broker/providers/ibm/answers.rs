@@ -13,11 +13,7 @@ const WHOSE: &[&str] = &["user_id", "iam_id", "account_id", "user_email", "email
 pub(super) fn learn(operation: &Operation, answer: &mut Value) -> Learned {
     let mut learned = Learned::default();
     match &*operation.rule.name {
-        "jobs:submit" => {
-            learned.created = vec![id(answer)];
-            learned.changed = scrub(answer);
-        }
-        "sessions:create" => {
+        "jobs:submit" | "sessions:create" => {
             learned.created = vec![id(answer)];
             learned.changed = scrub(answer);
         }

@@ -109,7 +109,7 @@ fn only(body: &Map<String, Value>, known: &[&str]) -> Result<(), Denial> {
 }
 
 fn refused(name: &str) -> Denial {
-    let name: String = name.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+    let name: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
     let message = format!("{name:?} in the request's content is not available through Luna Organizations");
     Denial::new(StatusCode::FORBIDDEN, "operation_not_allowed", message)
 }

@@ -115,7 +115,7 @@ impl Adapter for Ibm {
         // What has been made is found where it was made.
         if operation.rule.upstream == "api" && operation.jobs.is_empty() {
             let given = head.header(SERVICE_CRN).map(str::trim_ascii).filter(|crn| is_crn(crn));
-            operation.place = given.unwrap_or_default().to_owned();
+            given.unwrap_or_default().clone_into(&mut operation.place);
         }
         Some(operation)
     }

@@ -203,22 +203,22 @@ async fn what_nobody_reads_is_booked_and_what_was_cancelled_costs_nothing() {
 async fn members_reach_their_own_tasks_only() {
     let world = World::start().await;
     let (ada, ida) = (world.member("ada").await, world.member("ida").await);
-    let first = ada.submitted("the same", 5).await;
-    let second = ida.submitted("the same", 5).await;
-    assert_ne!(first, second, "a guessed clientToken gives nothing away");
-    assert_eq!(ada.listed().await, [first.clone()]);
+    let of_ada = ada.submitted("the same", 5).await;
+    let of_the_other = ida.submitted("the same", 5).await;
+    assert_ne!(of_ada, of_the_other, "a guessed clientToken gives nothing away");
+    assert_eq!(ada.listed().await, [of_ada.clone()]);
 
-    let refused = ida.read(&first).await;
+    let refused = ida.read(&of_ada).await;
     assert_eq!(
         (refused.status, &refused.headers["x-amzn-errortype"]),
         (reqwest::StatusCode::NOT_FOUND, &"ResourceNotFoundException".parse().unwrap())
     );
-    ida.braket(Method::PUT, &format!("quantum-task/{}/cancel", encoded(&first)), &json!({})).await.expect(404);
-    let result = format!("{BUCKET}/{}/results.json", folder(&world, &ada, &first));
+    ida.braket(Method::PUT, &format!("quantum-task/{}/cancel", encoded(&of_ada)), &json!({})).await.expect(404);
+    let result = format!("{BUCKET}/{}/results.json", folder(&world, &ada, &of_ada));
     for (method, path) in [
         (Method::GET, result.clone()),
         (Method::HEAD, result.clone()),
-        (Method::GET, format!("{BUCKET}?list-type=2&prefix={}", folder(&world, &ada, &first))),
+        (Method::GET, format!("{BUCKET}?list-type=2&prefix={}", folder(&world, &ada, &of_ada))),
         // The own task's name in another's place, and another's in the own place.
         (Method::GET, result.replace(&ada.user, &ida.user)),
     ] {
@@ -229,13 +229,13 @@ async fn members_reach_their_own_tasks_only() {
     assert!(world.aws.seen("GET", &format!("/{BUCKET}")).is_empty() && world.aws.seen("PUT", "/").is_empty());
 
     // Admins see what their members do, results too.
-    world.admin().read(&first).await.expect(200);
+    world.admin().read(&of_ada).await.expect(200);
     assert_eq!(world.admin().s3(Method::GET, &result).await.status.as_u16(), 200);
     assert_eq!(world.admin().listed().await.len(), 2);
 
-    ada.read(&first).await.expect(200);
+    ada.read(&of_ada).await.expect(200);
     world.app.admin.delete(&paths::user(&world.app.root, &ada.user)).await.expect(204);
-    for gone in [ada.read(&first).await, ada.s3(Method::GET, &result).await, ada.submit("x", 1).await] {
+    for gone in [ada.read(&of_ada).await, ada.s3(Method::GET, &result).await, ada.submit("x", 1).await] {
         assert!(matches!(gone.status.as_u16(), 403 | 404), "{}", gone.text);
     }
 }
