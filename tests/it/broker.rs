@@ -2,9 +2,13 @@
 
 mod audit;
 mod braket;
+mod declared;
 mod failures;
+mod fujitsu;
 mod ibm;
+mod ionq;
 mod limits;
+mod mounts;
 mod outages;
 mod ownership;
 mod revocation;

@@ -12,6 +12,7 @@ pub mod provider;
 pub mod recorder;
 pub mod sapi;
 pub mod secret;
+pub mod stand_in;
 pub mod storm;
 pub mod upstream;
 pub mod wire;
