@@ -14,8 +14,7 @@ fn answer(seen: &Seen) -> (u16, Value) {
     match (&*seen.method, path.as_slice()) {
         ("POST", [.., "solve"]) => (200, json!({"job_id": serde_json::from_str::<Value>(&seen.text).unwrap()["name"]})),
         ("GET", [.., "jobs"]) => (200, json!({"job_status_list": [{"job_id": "a"}, {"job_id": "foreign"}]})),
-        ("POST", [.., "cancel"]) => (200, json!({"status": "Canceled"})),
-        ("GET", [.., "result", "cancelled"]) => (200, json!({"status": "Canceled"})),
+        ("POST", [.., "cancel"]) | ("GET", [.., "result", "cancelled"]) => (200, json!({"status": "Canceled"})),
         ("GET", [.., "result", _]) => (200, json!({"status": "Done", "qubo_solution": solution})),
         ("DELETE", [.., "result", "running"]) => (200, json!({"status": "Running"})),
         ("DELETE", [.., "result", _]) => (200, json!({"status": "Deleted", "qubo_solution": solution})),
