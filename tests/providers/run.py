@@ -42,7 +42,8 @@ def compare(service: Service, organization: str, token: str, fake: StandIn) -> s
         truth = {key: job["amount"] for key, job in jobs.items() if job["amount"]}
         booked = {key: amount for key, amount in ledger(service, organization, token).items() if amount}
         sessions = {key: math.ceil(session["elapsed_seconds"]) for key, session in fake.usage().get("sessions", {}).items()}
-        if booked == truth and sessions == ledger(service, organization, token, "session"):
+        in_sessions = {key: amount for key, amount in ledger(service, organization, token, "session").items() if amount}
+        if booked == truth and sessions == in_sessions:
             return f"{len(truth)} jobs, {sum(truth.values())} {fake.usage()['unit']}"
         if time.time() > deadline:
             wrong = {key: (booked.get(key), truth.get(key)) for key in booked.keys() | truth.keys()}
@@ -155,7 +156,7 @@ def main() -> int:
             configuration = {"LUNA_ORGANIZATIONS_BROKER__SETTLE_AFTER_SECONDS": "1"}
             for name, fake in fakes.items():
                 for key, value in SUITES[name].configuration.items():
-                    configuration[f"LUNA_ORGANIZATIONS_PROVIDERS__{key}"] = value.format(fake=fake.url)
+                    configuration[f"LUNA_ORGANIZATIONS_PROVIDERS__{key}"] = value.replace("{fake}", fake.url)
             service = Service(args.binary, args.logs / "server.log", os.environ | configuration)
         for name, fake in fakes.items():
             begin = time.time()

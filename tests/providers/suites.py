@@ -1,6 +1,10 @@
 """What is run for each provider: its stand-in, where the service finds that, and how its driver is pointed at the service."""
 
+import json
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123456789abcdef0123456789abcdef:11111111-2222-3333-4444-555555555555::"
 ACCOUNT = "123456789012"
@@ -32,6 +36,25 @@ class Suite:
     """Other ways to point the client at the service: the driver's arguments instead of the above."""
     markers: list[str] = field(default_factory=list)
     """What else must never come back, such as access tokens that the provider made."""
+
+
+def inline(value: Any) -> str:
+    """As a value is written in the environment."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{key}={inline(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(inline, value)) + "]"
+        case _:
+            return json.dumps(value)
+
+
+def declared(name: str, example: str) -> dict[str, str]:
+    """A provider of config.example.toml under another name; there, `#` without a space after it is a setting."""
+    lines = (Path(__file__).resolve().parents[2] / "config.example.toml").read_text(encoding="utf-8").splitlines()
+    settings = "\n".join(line[1:] for line in lines if line.startswith("#") and not line.startswith("# "))
+    table = tomllib.loads(settings)["providers"][example]
+    return {f"{name}__{key.upper()}": inline(value) for key, value in table.items()}
 
 
 SUITES = {
@@ -114,11 +137,11 @@ SUITES = {
         mounts={"/da": ""},
         neighbour=["health", "listing", "isolation"],
     ),
-    # How an operator declares it is the configuration's to say; until then only its address is given.
+    # Declared as config.example.toml declares Scaleway.
     "configured": Suite(
         fake="fake_configured.py",
         driver="drive_configured.py",
-        configuration={"CONFIGURED__BASE_URL": "{fake}"},
+        configuration=declared("CONFIGURED", "scaleway") | {"CONFIGURED__BASE_URL": "{fake}"},
         arguments=["--endpoint", "{use}"],
         mounts={"": ""},
         neighbour=["platforms", "session", "run", "listing", "isolation"],
