@@ -140,6 +140,8 @@ class Configured(Upstream):
             return Response(200, self._new_session(req.json()))
         if (req.method, path) == ("GET", "/sessions"):
             return Response(200, {"total_count": len(self.sessions), "sessions": list(self.sessions.values())})
+        if (req.method, path) == ("POST", "/models"):
+            return Response(200, {"id": str(uuid.uuid4()), "project_id": req.json().get("project_id")})
         found = re.fullmatch(r"/sessions/([^/]+)(/terminate)?", path)
         session = self.sessions.get(found[1]) if found else None
         if session is None:
