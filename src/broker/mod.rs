@@ -167,7 +167,9 @@ impl Broker {
 
     async fn reachable(&self, token: QpuTokenId) -> repository::Result<Option<&Reachable>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&token).cloned();
-        let name = if let Some(name) = known { name } else {
+        let name = if let Some(name) = known {
+            name
+        } else {
             let Some(name) = self.repository.provider_of(token).await? else { return Ok(None) };
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= REMEMBERED {

@@ -143,7 +143,9 @@ impl World {
         self.app.clock.advance(TimeDelta::minutes(5));
         let passes = Passes::new("x", &SigningKey::generate().unwrap(), &[], self.app.clock.clone()).unwrap();
         let reachable = self.configuration.reachable(&Arc::new(passes)).unwrap();
-        Broker::new(self.app.repository.clone(), reachable, TimeDelta::seconds(1), Patience::default()).settle_due().await;
+        Broker::new(self.app.repository.clone(), reachable, TimeDelta::seconds(1), Patience::default())
+            .settle_due()
+            .await;
     }
 
     async fn ledger(&self) -> Vec<(String, String, Option<i64>)> {

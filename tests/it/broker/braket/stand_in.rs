@@ -67,10 +67,8 @@ impl Aws {
             ("braket", "POST") if request.target == "/quantum-task" => self.create(request),
             ("braket", "POST") if request.target == "/quantum-tasks" => {
                 let tasks = self.tasks.lock().unwrap();
-                let rows: Vec<Value> = tasks
-                    .iter()
-                    .map(|(arn, _)| json!({"quantumTaskArn": arn, "status": "COMPLETED", "shots": 1}))
-                    .collect();
+                let row = |arn| json!({"quantumTaskArn": arn, "status": "COMPLETED", "shots": 1});
+                let rows: Vec<Value> = tasks.keys().map(row).collect();
                 (200, json!({"quantumTasks": rows, "nextToken": null}))
             }
             ("braket", "GET") if request.target.starts_with("/quantum-task/") => {
@@ -145,7 +143,7 @@ fn verify(method: &str, target: &str, headers: &HeaderMap, body: &[u8], host: &s
     query.sort();
     let hash = hex(&Sha256::digest(body));
     assert!(service != "s3" || header("x-amz-content-sha256") == hash);
-    let canonical_headers: String = names.split(';').map(|name| format!("{name}:{}\n", header(name))).collect();
+    let canonical_headers = names.split(';').flat_map(|name| [name, ":", header(name), "\n"]).collect::<String>();
     let canonical = format!("{method}\n{path}\n{}\n{canonical_headers}\n{names}\n{hash}", query.join("&"));
     let canonical = hex(&Sha256::digest(canonical));
     let text =
@@ -166,7 +164,7 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    data_encoding::HEXLOWER.encode(bytes)
 }
 
 fn decoded(text: &str) -> String {
