@@ -66,7 +66,7 @@ impl Broker {
         let (key, operation) = key;
         let none = HashSet::new();
         let jobs = operation.as_ref().map_or(&none, |operation| &operation.jobs);
-        let admission = self.repository.admit(&key, door.token, jobs, &door.origin).await?;
+        let admission = self.in_time(self.repository.admit(&key, door.token, jobs, &door.origin)).await?;
         let Admission { grant, binding, sealed, place } = admission;
         let Some(mut operation) = operation else {
             self.tally.count(grant, "not_allowed".into(), true);

@@ -17,13 +17,13 @@ use super::body::{Body, Moved, Timed, Unreadable, Watched, full, read};
 use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
 use super::exchange::{Exchanged, Of};
-use super::forward::boxed;
 use super::inject::refused_by_provider;
 use super::json::parse;
 use super::large::{Held, LONGEST};
 use super::prepare::Reservation;
 use super::returned::returned;
 use super::rule::{Effect, List, Operation, Passage};
+use super::upstream::boxed;
 use super::{Broker, Door};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Use;
@@ -157,7 +157,7 @@ impl Broker {
         let not_understood = || not_understood(Unreadable::Broken);
         let items = value.pointer_mut(&list.items).and_then(Value::as_array_mut).ok_or_else(not_understood)?;
         let listed: Vec<JobReference> = items.iter().filter_map(|item| list.reference(item)).collect();
-        let visible: HashSet<JobReference> = self.repository.visible_jobs(grant, &listed).await?;
+        let visible: HashSet<JobReference> = self.in_time(self.repository.visible_jobs(grant, &listed)).await?;
         items.retain(|item| list.reference(item).is_some_and(|job| visible.contains(&job)));
         let left = items.len();
         for count in &list.counts {

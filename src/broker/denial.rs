@@ -49,6 +49,13 @@ impl Denial {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// The database is not there.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        let message = "Luna Organizations cannot reach its database at the moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
     /// The same after something may have been submitted: nothing that would make a client repeat it.
     #[must_use]
     pub fn after_submission(self) -> Self {
@@ -73,8 +80,7 @@ impl From<repository::Error> for Denial {
             repository::Error::Refused(refusal) => refusal.into(),
             repository::Error::Unavailable(_) => {
                 tracing::warn!(%error, "the database is not available");
-                let message = "Luna Organizations cannot reach its database at the moment";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                Self::unavailable()
             }
             _ => {
                 tracing::error!(%error, "a request to the broker failed");

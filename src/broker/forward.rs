@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{Method, Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::adapter::Adapter;
@@ -108,10 +107,10 @@ impl Broker {
             return denial;
         }
         if let Some(Reservation { grant, ids, .. }) = reservation
-            && let Err(error) = self.repository.release_jobs(&grant, &ids, denial.code).await
+            && let Err(error) = self.in_time(self.repository.release_jobs(&grant, &ids, denial.code)).await
         {
             // It expires by itself.
-            tracing::warn!(%error, "a reservation could not be released");
+            tracing::warn!(code = error.code, "a reservation could not be released");
         }
         if matches!(effect, Effect::Submit(_)) && denial.leaves_doubt() {
             let message = format!("{}; whether it took what was submitted is not known", denial.message);
@@ -141,9 +140,4 @@ impl Denial {
     fn leaves_doubt(&self) -> bool {
         !matches!(self.code, "provider_unreachable" | "credential_unfit" | "invalid_request" | "credential_refused")
     }
-}
-
-/// An answer's frames as the broker passes them on.
-pub(super) fn boxed(body: Incoming) -> Body {
-    body.map_err(Into::into).boxed_unsync()
 }

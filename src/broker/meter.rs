@@ -16,7 +16,7 @@ use super::json::parse;
 use super::prepare::Reservation;
 use crate::authorization::action::jobs::Cancel;
 use crate::domain::{JobId, JobReference, QpuTokenId, Refusal};
-use crate::repository::{self, Repository, Submitted};
+use crate::repository::{Repository, Submitted};
 
 /// What could not be written down at once is tried again so often: as long as the reservation lasts.
 const TRIES: u32 = 180;
@@ -40,9 +40,8 @@ impl Broker {
             let mut created = learned.created.into_iter().map(plain);
             let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
             let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
-            let foreign = match self.opened(reservation, &jobs).await {
-                Ok(foreign) => foreign,
-                Err(error) => return Err(self.open_later(reservation, jobs, &error)),
+            let Ok(foreign) = self.opened(reservation, &jobs).await else {
+                return Err(self.open_later(reservation, jobs));
             };
             if !foreign.is_empty() {
                 return Err(Refusal::NotFound("job").into());
@@ -56,14 +55,15 @@ impl Broker {
         Ok(())
     }
 
-    async fn opened(&self, reservation: &Reservation, jobs: &[Submitted]) -> repository::Result<Vec<String>> {
-        self.repository.submit_jobs(&reservation.grant, reservation.kind, jobs, self.settle_after).await
+    async fn opened(&self, reservation: &Reservation, jobs: &[Submitted]) -> Result<Vec<String>, Denial> {
+        let Reservation { grant, kind, .. } = reservation;
+        self.in_time(self.repository.submit_jobs(grant, *kind, jobs, self.settle_after)).await
     }
 
     /// The provider has taken the jobs, and the database does not take note of it. That is tried until the reservation ends; the
     /// client is told what the provider said, and not to submit it again.
-    fn open_later(&self, reservation: &Reservation, jobs: Vec<Submitted>, error: &repository::Error) -> Denial {
-        tracing::error!(%error, "what the provider took could not be written down yet");
+    fn open_later(&self, reservation: &Reservation, jobs: Vec<Submitted>) -> Denial {
+        tracing::error!("what the provider took could not be written down yet");
         let names: Vec<&str> = jobs.iter().filter_map(|job| job.provider_id.as_deref()).collect();
         let message = format!(
             "the provider has taken it as {}, which could not be written down yet; look for it in a moment, and do not \
@@ -108,7 +108,7 @@ impl Broker {
     pub(super) async fn cancelled(&self, asked: &Asked<'_>) -> Result<(), Denial> {
         let jobs: Vec<JobReference> = asked.operation.jobs.iter().cloned().collect();
         let grant = asked.grant.with_job::<Cancel>()?;
-        Ok(self.repository.jobs_cancelled(&grant, &jobs).await?)
+        self.in_time(self.repository.jobs_cancelled(&grant, &jobs)).await
     }
 }
 

@@ -41,6 +41,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::TimeDelta;
 use http::{Request, Response, StatusCode};
+use tokio::time::timeout;
 
 pub use adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 pub use body::{Body, BoxError, full};
@@ -137,7 +138,7 @@ impl Broker {
                 let message = "there is no such QPU token, or its provider cannot be reached from here";
                 providers::deny_at_large(&Denial::new(StatusCode::NOT_FOUND, "not_found", message))
             }
-            Err(error) => providers::deny_at_large(&error.into()),
+            Err(denial) => providers::deny_at_large(&denial),
         };
         answered.map(full)
     }
@@ -165,20 +166,28 @@ impl Broker {
         self.forward(adapter, *prepared, door, head).await
     }
 
-    async fn reachable(&self, token: QpuTokenId) -> repository::Result<Option<&Reachable>> {
+    async fn reachable(&self, token: QpuTokenId) -> Result<Option<&Reachable>, Denial> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&token).cloned();
-        let name = if let Some(name) = known {
-            name
-        } else {
-            let Some(name) = self.repository.provider_of(token).await? else { return Ok(None) };
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= REMEMBERED {
-                known.clear();
-            }
-            known.insert(token, name.clone());
-            name
-        };
-        Ok(self.providers.get(&name))
+        if let Some(name) = known {
+            return Ok(self.providers.get(&name));
+        }
+        let Some(name) = self.in_time(self.repository.provider_of(token)).await? else { return Ok(None) };
+        let provider = self.providers.get(&name);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(token, name);
+        Ok(provider)
+    }
+
+    /// Does not wait for a database that does not answer at all.
+    async fn in_time<T>(&self, work: impl Future<Output = repository::Result<T>>) -> Result<T, Denial> {
+        if let Ok(outcome) = timeout(self.patience.database, work).await {
+            return Ok(outcome?);
+        }
+        tracing::warn!("the database does not answer");
+        Err(Denial::unavailable())
     }
 
     /// Writes down what has been counted.

@@ -11,6 +11,8 @@ pub struct Patience {
     pub answer: Duration,
     /// Both directions: until more of a body comes.
     pub idle: Duration,
+    /// Until the database has answered. Longer than a statement may take there.
+    pub database: Duration,
     /// Until a body that is read as a whole has come. A problem of 64 MB takes three minutes over a slow line.
     pub whole: Duration,
 }
@@ -21,6 +23,7 @@ impl Default for Patience {
             connection: Duration::from_secs(10),
             answer: Duration::from_secs(100),
             idle: Duration::from_mins(1),
+            database: Duration::from_secs(15),
             whole: Duration::from_mins(5),
         }
     }

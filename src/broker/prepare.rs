@@ -61,7 +61,7 @@ impl Broker {
         let empty = body.is_end_stream();
         let (mut body, mut bytes, mut as_it_came, mut room) = (body, None, true, None);
         if member.operation.rule.request == Passage::Whole {
-            let (mut content, kept) = self.read_content(head, member.caller.user, body, &moved).await?;
+            let (mut content, taken) = self.read_content(head, member.caller.user, body, &moved).await?;
             let named = member.operation.jobs.clone();
             let Member { operation, caller, .. } = &mut *member;
             if operation.rule.effect == Effect::Here {
@@ -72,11 +72,12 @@ impl Broker {
             }
             provider.adapter.prepare(operation, caller, &mut content)?;
             let found: Vec<JobReference> = operation.jobs.difference(&named).cloned().collect();
-            if !found.is_empty() && self.repository.visible_jobs(&member.grant, &found).await?.len() != found.len() {
+            let visible = self.repository.visible_jobs(&member.grant, &found);
+            if !found.is_empty() && self.in_time(visible).await?.len() != found.len() {
                 return Err(Refusal::NotFound("job").into());
             }
             let (read, same) = content.into_bytes();
-            room = kept.filter(|_| read.len() > LARGE);
+            room = taken.filter(|_| read.len() > LARGE);
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
         } else if !empty {
             body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
@@ -126,13 +127,16 @@ impl Broker {
             place: &member.operation.place,
             amounts: &amounts,
         };
-        match self.repository.reserve_jobs(&grant, &submission).await {
-            Ok(ids) => Ok(Some(Reservation { grant: Arc::new(grant), kind, ids })),
-            Err(repository::Error::Refused(refusal)) => {
-                self.repository.submission_refused(&grant, refusal.code()).await?;
-                Err(refusal.into())
+        let reserved = async {
+            match self.repository.reserve_jobs(&grant, &submission).await {
+                Err(repository::Error::Refused(refusal)) => {
+                    self.repository.submission_refused(&grant, refusal.code()).await?;
+                    Err(refusal.into())
+                }
+                outcome => outcome,
             }
-            Err(error) => Err(error.into()),
-        }
+        };
+        let ids = self.in_time(reserved).await?;
+        Ok(Some(Reservation { grant: Arc::new(grant), kind, ids }))
     }
 }

@@ -6,8 +6,9 @@ use http_body_util::BodyExt;
 
 use super::adapter::Outgoing;
 use super::body::{Moved, Timed, full, read};
-use super::forward::{Way, boxed};
+use super::forward::Way;
 use super::json::parse;
+use super::upstream::boxed;
 use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;

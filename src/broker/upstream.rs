@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -85,4 +86,9 @@ impl Upstream {
             }
         }
     }
+}
+
+/// An answer's frames as the broker passes them on.
+pub(super) fn boxed(body: Incoming) -> Body {
+    body.map_err(Into::into).boxed_unsync()
 }

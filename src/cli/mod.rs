@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use configuration::{Configuration, ProviderConfiguration};
+pub use configuration::{Configuration, MountConfiguration, ProviderConfiguration};
 pub use service::{Service, ServiceError};
 
 /// The organization service of a quantum platform.

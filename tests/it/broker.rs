@@ -1,4 +1,16 @@
-//! The broker, with providers that the tests make up.
+//! The broker: what members get through it, and what it writes down; with D-Wave unless a file is named for another provider.
 
+mod audit;
 mod braket;
+mod declared;
+mod failures;
+mod fujitsu;
 mod ibm;
+mod ionq;
+mod limits;
+mod mounts;
+mod outages;
+mod ownership;
+mod revocation;
+mod settling;
+mod streaming;

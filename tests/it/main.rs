@@ -13,6 +13,7 @@ mod command_line;
 mod durability;
 mod first_start;
 mod hang_ups;
+mod hostile;
 mod idempotency;
 mod invitations;
 mod isolation;

@@ -1,4 +1,4 @@
-//! `IonQ`: the Quantum Cloud API, versions 0.4 and 0.3. `docs.ionq.com/api-reference/v0.4`; `qiskit-ionq`, `ionq-core` and
+//! IonQ: the Quantum Cloud API, versions 0.4 and 0.3. `docs.ionq.com/api-reference/v0.4`; `qiskit-ionq`, `ionq-core` and
 //! `cirq-ionq` for what its clients send.
 
 use bytes::Bytes;
@@ -31,7 +31,7 @@ const ACCOUNT: [(&str, Option<&str>); 5] = [
 
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
-/// `IonQ`'s service.
+/// IonQ's service.
 pub struct Ionq {
     /// Where each of [`VERSIONS`] is.
     versions: [String; 2],

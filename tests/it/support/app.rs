@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use luna_organizations::authorization::Grant;
+use luna_organizations::broker;
 use luna_organizations::cli::bootstrap::{FirstAdmin, Prepared};
 use luna_organizations::cli::{Configuration, service};
 use luna_organizations::domain::Clock;
@@ -34,6 +35,9 @@ pub struct App {
     pub root: String,
     /// The first admin, with an API key of full scope.
     pub admin: Caller,
+    /// What the worker does now and then, tests do when they like.
+    pub broker: broker::Shared,
+    configuration: Configuration,
     server: Option<Server>,
 }
 
@@ -58,7 +62,7 @@ impl App {
         let database_url = TestCluster::get().await.database().await;
         let clock = Clock::default();
         let repository = Repository::connect(&database_url, 6, clock.clone(), vault()).unwrap();
-        let (server, address) = serve(&configuration, &repository).await;
+        let (server, broker, address) = serve(&configuration, &repository).await;
         let base_url = format!("http://{address}");
         let first = FirstAdmin {
             email: "root@example.com".parse().unwrap(),
@@ -71,18 +75,19 @@ impl App {
         let admin = Caller::with_api_key(&base_url, &prepared.api_key).named("root@example.com", &user.to_string());
         let database = PgPool::connect(&database_url).await.unwrap();
         let root = organization.id.to_string();
-        Self { base_url, database_url, clock, repository, database, root, admin, server: Some(server) }
+        let server = Some(server);
+        Self { base_url, database_url, clock, repository, database, root, admin, broker, configuration, server }
     }
 
-    /// A second replica on the same database: another process in all but memory.
+    /// A second replica on the same database, configured alike: another process in all but memory.
     pub async fn replica(&self) -> String {
-        self.replica_with(&Configuration::default()).await
+        self.replica_with(&self.configuration).await
     }
 
     /// As [`App::replica`], configured otherwise.
     pub async fn replica_with(&self, configuration: &Configuration) -> String {
         let repository = Repository::connect(&self.database_url, 6, self.clock.clone(), vault()).unwrap();
-        let (server, address) = serve(configuration, &repository).await;
+        let (server, _, address) = serve(configuration, &repository).await;
         std::mem::forget(server);
         format!("http://{address}")
     }
@@ -151,13 +156,14 @@ impl App {
     }
 }
 
-async fn serve(configuration: &Configuration, repository: &Repository) -> (Server, SocketAddr) {
+async fn serve(configuration: &Configuration, repository: &Repository) -> (Server, broker::Shared, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let configuration =
         Configuration { public_url: Some("http://luna.example.com".to_owned()), ..configuration.clone() };
     let state = service::state(&configuration, repository.clone(), address).await.unwrap();
     let mut server = Server::new();
+    let broker = Arc::clone(&state.broker);
     server.serve(listener, http::router(state));
-    (server, address)
+    (server, broker, address)
 }

@@ -4,13 +4,18 @@ mod app;
 mod caller;
 pub mod cluster;
 pub mod installation;
+pub mod lab;
 pub mod ledger;
 pub mod paths;
 pub mod process;
+pub mod provider;
 pub mod recorder;
+pub mod sapi;
 pub mod secret;
+pub mod stand_in;
 pub mod storm;
 pub mod upstream;
+pub mod wire;
 
 pub use app::{App, PASSWORD, vault};
 pub use caller::{Answer, Caller};

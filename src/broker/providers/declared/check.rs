@@ -182,11 +182,10 @@ fn is_pointer(text: &str) -> bool {
 
 /// A segment of a path: plain, or one name in braces.
 fn is_segment(segment: &str) -> bool {
-    if let Some(name) = segment.strip_prefix('{') {
-        name.strip_suffix('}')
-            .is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
-    } else {
+    let Some(name) = segment.strip_prefix('{') else {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@!$&'()*+,;=".contains(&byte);
-        !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
-    }
+        return !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
+    };
+    let word = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    name.strip_suffix('}').is_some_and(word)
 }

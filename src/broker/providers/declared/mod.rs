@@ -6,6 +6,7 @@ mod declaration;
 mod template;
 mod usage;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -102,8 +103,8 @@ fn rule(operation: &OperationDeclaration) -> Rule {
         items: list.items.clone().into(),
         id: list.id.clone().into(),
         kind: list.kind.into(),
-        pages: None,
         counts: list.counts.iter().cloned().map(Into::into).collect(),
+        pages: None,
     });
     let request = if operation.body_ids.is_empty() { Passage::Stream } else { Passage::Whole };
     let answer = match (&operation.usage, rule.effect) {
@@ -171,7 +172,7 @@ impl Adapter for Declared {
         let mut learned = Learned { gone: status == StatusCode::NOT_FOUND, ..Learned::default() };
         let Some(declared) = self.declared(&operation.rule).filter(|_| status.is_success()) else { return learned };
         if let (Effect::Submit(kind), Some(pointer)) = (operation.rule.effect, &declared.id) {
-            let id = answer.pointer(pointer).and_then(usage::text).map(std::borrow::Cow::into_owned);
+            let id = answer.pointer(pointer).and_then(usage::text).map(Cow::into_owned);
             let known = id.clone().zip(declared.amount);
             learned.used = known.map(|(id, amount)| (JobReference { kind, id }, amount)).into_iter().collect();
             learned.created = vec![id];
@@ -219,7 +220,7 @@ fn ids(body: &Value, pointer: &str) -> Result<BTreeSet<String>, Denial> {
     }
     let one = |value: &Value| {
         let wrong = || Denial::bad_request(&format!("{pointer} must be an id"));
-        usage::text(value).map(std::borrow::Cow::into_owned).ok_or_else(wrong)
+        usage::text(value).map(Cow::into_owned).ok_or_else(wrong)
     };
     match place {
         Value::Null => Ok(BTreeSet::new()),

@@ -1,0 +1,180 @@
+//! IonQ: jobs with children, bulk requests, what answers tell of the account.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::support::App;
+use crate::support::stand_in::{self, Notebook, SECRET, Seen, StandIn, ledger};
+
+const PLACE: (&str, &str) = ("authorization", "apiKey ");
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+fn job(id: &str, status: &str, children: &[&str]) -> Value {
+    json!({"id": id, "status": status, "submitter_id": "somebody", "project_id": "project", "execution_duration_ms": 1200,
+           "child_job_ids": children, "results": {"probabilities": {"url": format!("/v0.4/jobs/{id}/results/probabilities")}}})
+}
+
+/// Jobs are named by who submits them; a name tells what becomes of them.
+fn answer(seen: &Seen) -> (u16, Value) {
+    let body: Value = serde_json::from_str(&seen.text).unwrap_or_default();
+    let path = seen.path.split('?').next().unwrap();
+    match (&*seen.method, path.split('/').skip(2).collect::<Vec<_>>().as_slice()) {
+        (_, ["backends", ..]) => (200, json!([])),
+        ("POST", ["jobs"]) => (200, json!({"id": body["name"], "status": "ready"})),
+        ("POST", ["jobs", id, "clone"]) => (200, json!({"id": format!("{id}-clone"), "status": "ready"})),
+        ("POST", ["sessions"]) => (
+            200,
+            json!({"id": "session", "organization_id": "organization", "creator_id": "somebody", "ended_at": null}),
+        ),
+        ("POST", ["sessions", id, "end"]) => {
+            (200, json!({"id": id, "ended_at": "2026-01-01T00:00:00Z", "status": "ended"}))
+        }
+        ("GET", ["jobs"]) => {
+            (200, json!({"jobs": [job("foreign", "completed", &[]), job("done", "completed", &[])], "next": "n"}))
+        }
+        ("GET", ["jobs", "multi"]) => (200, job("multi", "completed", &["child-1", "child-2"])),
+        ("GET", ["jobs", id]) if id.starts_with("child") => (200, job(id, "completed", &[])),
+        ("GET", ["jobs", "running"]) => (200, job("running", "started", &[])),
+        ("GET", ["jobs", id]) => (200, job(id, "completed", &[])),
+        _ => (200, json!({"ids": body["ids"], "status": "deleted"})),
+    }
+}
+
+struct Lab {
+    app: App,
+    ionq: StandIn,
+    ada: Notebook,
+    bob: Notebook,
+}
+
+async fn lab() -> Lab {
+    let ionq = StandIn::start(answer).await;
+    let app = App::start_with(stand_in::at("ionq", &format!("{}/v0.4", ionq.url))).await;
+    let token = stand_in::token(&app, "ionq").await;
+    let (ada, bob) = (app.member(&app.root, "ada").await, app.member(&app.root, "bob").await);
+    let ada = Notebook::new(&app, &ada, &token, PLACE).await;
+    let bob = Notebook::new(&app, &bob, &token, PLACE).await;
+    Lab { app, ionq, ada, bob }
+}
+
+#[tokio::test]
+async fn children_belong_to_who_submitted_the_parent_and_are_booked_with_it() {
+    let Lab { app, ada, bob, .. } = lab().await;
+    ada.send("POST", "v0.4/jobs", &json!({"name": "multi"})).await.expect(200);
+    ada.get("v0.4/jobs/child-1").await.expect(404);
+    let parent = ada.get("v0.4/jobs/multi").await.expect(200);
+    assert_eq!(parent["results"]["probabilities"]["url"], "/v0.4/jobs/multi/results/probabilities");
+    ada.get("v0.4/jobs/child-1").await.expect(200);
+    ada.get("v0.4/jobs/child-2/results/shots").await.expect(200);
+    bob.get("v0.4/jobs/child-1").await.expect(404);
+    let booked = HashMap::from([("multi", Some(1200)), ("child-1", Some(0)), ("child-2", Some(0))]);
+    assert_eq!(ledger(&app).await, booked.into_iter().map(|(id, used)| (id.to_owned(), used)).collect());
+}
+
+#[tokio::test]
+async fn answers_do_not_tell_of_the_account() {
+    let Lab { app: _app, ionq, ada, bob } = lab().await;
+    bob.send("POST", "v0.4/jobs", &json!({"name": "foreign"})).await.expect(200);
+    ada.send("POST", "v0.4/jobs", &json!({"name": "done"})).await.expect(200);
+    let listed = ada.get("v0.4/jobs?limit=2").await.expect(200);
+    assert_eq!((listed["jobs"].as_array().unwrap().len(), &listed["next"]), (1, &json!("n")));
+    for job in [&listed["jobs"][0], &ada.get("v0.4/jobs/done").await.expect(200)] {
+        assert_eq!(
+            (&job["id"], &job["submitter_id"], &job["project_id"]),
+            (&json!("done"), &json!(NOBODY), &Value::Null)
+        );
+    }
+    let session = ada.send("POST", "v0.4/sessions", &json!({"backend": "qpu.forte-1"})).await.expect(200);
+    assert_eq!((&session["organization_id"], &session["creator_id"]), (&json!(NOBODY), &Value::Null));
+    ionq.asked();
+    for (method, path) in [
+        ("GET", "v0.4/whoami"),
+        ("GET", "v0.4/organizations/o/usage"),
+        ("PUT", "v0.4/jobs/done/move"),
+        ("POST", "v0.4/jobs/done/move"),
+        ("GET", "v0.4/keys"),
+        ("GET", "v0.2/jobs"),
+        ("GET", "v0.4/jobs/done/../../whoami"),
+        ("GET", "v0.4/jobs/..%2fwhoami/results"),
+    ] {
+        let refused = ada.send(method, path, &Value::Null).await;
+        assert!([403, 404].contains(&refused.status.as_u16()), "{method} {path}: {}", refused.text);
+        let told = refused.json();
+        assert!(told["statusCode"].is_number() && told["error"].is_string() && told["message"].is_string(), "{told}");
+    }
+    assert_eq!(ionq.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_body_names_must_be_the_callers() {
+    let Lab { app: _app, ionq, ada, bob } = lab().await;
+    bob.send("POST", "v0.4/jobs", &json!({"name": "foreign"})).await.expect(200);
+    bob.send("POST", "v0.4/sessions", &json!({"backend": "qpu"})).await.expect(200);
+    ada.send("POST", "v0.4/jobs", &json!({"name": "done"})).await.expect(200);
+    ionq.asked();
+    for (method, path, body) in [
+        ("DELETE", "v0.4/jobs", json!({"ids": ["done", "foreign"]})),
+        ("PUT", "v0.4/jobs/status/cancel", json!({"ids": ["foreign"]})),
+        ("POST", "v0.4/jobs", json!({"name": "x", "session_id": "session"})),
+        ("POST", "v0.4/jobs", json!({"name": "x", "parent": "foreign"})),
+        ("POST", "v0.4/jobs/foreign/clone", json!({})),
+        ("GET", "v0.4/jobs?session_id=session", Value::Null),
+        ("POST", "v0.4/sessions/session/end", Value::Null),
+        ("GET", "v0.4/sessions/session/jobs", Value::Null),
+    ] {
+        ada.send(method, path, &body).await.expect(404);
+    }
+    ada.send("POST", "v0.4/jobs", &json!({"name": "x", "project_id": "p"})).await.expect(403);
+    ada.send("PUT", "v0.4/jobs/status/cancel", &json!({"ids": []})).await.expect(400);
+    // One reader would see the first, another one the second.
+    let twice = ada.request("DELETE", "v0.4/jobs").body(r#"{"ids": ["foreign"], "ids": ["done"]}"#);
+    assert_eq!(twice.send().await.unwrap().status(), 400);
+    assert_eq!(ionq.lines(), [""; 0]);
+    bob.send("POST", "v0.4/jobs", &json!({"name": "y", "session_id": "session"})).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_booked_before() {
+    let Lab { app, ionq, ada, .. } = lab().await;
+    for name in ["done", "other", "running"] {
+        ada.send("POST", "v0.4/jobs", &json!({"name": name})).await.expect(200);
+    }
+    ionq.asked();
+    ada.send("DELETE", "v0.4/jobs/running", &Value::Null).await.expect(409);
+    ada.send("DELETE", "v0.4/jobs/done", &Value::Null).await.expect(200);
+    ada.send("DELETE", "v0.4/jobs", &json!({"ids": ["other"]})).await.expect(200);
+    let lines = [
+        "GET /v0.4/jobs/running",
+        "GET /v0.4/jobs/done",
+        "DELETE /v0.4/jobs/done",
+        "GET /v0.4/jobs/other",
+        "DELETE /v0.4/jobs",
+    ];
+    assert_eq!(ionq.lines(), lines);
+    let booked = ledger(&app).await;
+    assert_eq!((booked["done"], booked["other"], booked["running"]), (Some(1200), Some(1200), None));
+}
+
+#[tokio::test]
+async fn clones_are_booked_and_backends_need_no_key() {
+    let Lab { app, ionq, ada, .. } = lab().await;
+    ada.send("POST", "v0.4/jobs", &json!({"name": "done"})).await.expect(200);
+    ada.send("POST", "v0.4/jobs/done/clone", &json!({})).await.expect(200);
+    // Version 0.3 works the same, and a session costs nothing by itself.
+    ada.get("v0.3/jobs/done-clone").await.expect(200);
+    ada.send("POST", "v0.4/sessions", &json!({"backend": "qpu"})).await.expect(200);
+    ada.send("POST", "v0.4/sessions/session/end", &Value::Null).await.expect(200);
+    let booked = ledger(&app).await;
+    assert_eq!((booked["done"], booked["done-clone"], booked["session"]), (None, Some(1200), Some(0)));
+    for seen in ionq.asked() {
+        assert_eq!(seen.header("authorization"), format!("apiKey {SECRET}"), "{}", seen.line());
+    }
+    for path in ["v0.4/backends", "v0.3/backends/simulator"] {
+        assert_eq!(ada.plain("GET", path).send().await.unwrap().status(), 200);
+    }
+    assert!(ionq.asked().iter().all(|seen| seen.headers.get("authorization").is_none()));
+    for path in ["v0.4/jobs", "v0.4/backends/qpu/characterizations"] {
+        assert_eq!(ada.plain("GET", path).send().await.unwrap().status(), 401, "{path}");
+    }
+}

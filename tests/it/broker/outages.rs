@@ -1,0 +1,157 @@
+//! The service or its database dies between the provider's answer and the ledger.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use luna_organizations::cli::dev::cluster::{Cluster, DATABASE};
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, Executor, PgConnection, PgPool};
+use tokio::sync::Semaphore;
+
+use crate::support::installation::Installation;
+use crate::support::lab::{Lab, SECRET, expect_error};
+use crate::support::process::{Scratch, family};
+use crate::support::upstream::{Reply, Step, Upstream};
+use crate::support::wire::ask;
+
+fn held(gate: &Arc<Semaphore>, body: &serde_json::Value) -> Reply {
+    let body = body.to_string();
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    Reply::default().then(Step::Hold(Arc::clone(gate))).then_send(answer)
+}
+
+/// Lets nobody into the test's database, or everybody again.
+async fn admit(lab: &Lab, admitted: bool) {
+    let limit = if admitted { -1 } else { 0 };
+    let options: PgConnectOptions = lab.app.database_url.parse().unwrap();
+    let name = options.get_database().unwrap().to_owned();
+    let mut superuser = PgConnection::connect_with(&options.username("postgres").database("postgres")).await.unwrap();
+    let alter = format!("ALTER DATABASE {name} CONNECTION LIMIT {limit}");
+    superuser.execute(sqlx::AssertSqlSafe(alter)).await.unwrap();
+    if !admitted {
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        superuser.execute(sqlx::AssertSqlSafe(end)).await.unwrap();
+    }
+}
+
+/// The member is told what the provider said, with a status that nobody repeats; the job is written down when that works again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_away_when_the_provider_answers() {
+    let lab = Arc::new(Lab::start(|_| Reply::silence()).await);
+    lab.limit(None, 1000).await;
+    let gate = Arc::new(Semaphore::new(0));
+    lab.upstream.always(held(&gate, &json!([{"id": "taken-1"}, {"id": "taken-2"}])));
+    let submission = tokio::spawn({
+        let lab = Arc::clone(&lab);
+        async move { lab.ask("POST", "problems/", "[{},{}]").await }
+    });
+    lab.upstream.reached("problems").await;
+    admit(&lab, false).await;
+    gate.add_permits(1);
+    let answer = submission.await.unwrap();
+    expect_error(&answer, 424, "submission_not_recorded");
+    assert!(answer.text().contains("taken-1, taken-2"), "{answer:?}");
+    // Meanwhile nothing else is done, and nothing reaches the provider.
+    expect_error(&lab.ask("GET", "solvers/remote/", "").await, 503, "unavailable");
+    expect_error(&lab.ask("POST", "problems/", "[{}]").await, 503, "unavailable");
+    assert_eq!(lab.upstream.seen().len(), 1);
+    admit(&lab, true).await;
+    for _ in 0..150 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if lab.states().await == ["open", "open"] {
+            break;
+        }
+    }
+    assert_eq!((lab.states().await, lab.limits().await), (vec!["open".to_owned(); 2], vec![(0, 200)]));
+    lab.upstream.always(Reply::json(200, &json!({"id": "taken-1", "status": "PENDING"})));
+    assert_eq!(lab.ask("GET", "problems/taken-1/", "").await.status(), 200);
+}
+
+/// Killed before it could write down the answer: what was promised is taken back after a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_forwarding_and_recording() {
+    let gate = Arc::new(Semaphore::new(0));
+    let upstream = Upstream::start(|_| Reply::silence()).await;
+    upstream.always(held(&gate, &json!([{"id": "lost"}])));
+    let installation = Installation::new().await;
+    let url = format!("http://{}/sapi/v2", upstream.address);
+    let provider = [("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())];
+    let service = installation.serve(&provider);
+    let admin = installation.admin(&service);
+    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
+    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
+    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let quota = format!("{tokens}/{token}/quota");
+    assert!(admin.put(&quota, &json!({"quota": 10_000_000_000_i64})).await.status.is_success());
+    let submission = tokio::spawn({
+        let (place, path) = (service.base_url.clone(), format!("/v1/qpu/{token}/problems/"));
+        let headers = format!("x-auth-token: {}\r\n", admin.authorization());
+        async move { ask(&place, "POST", &path, &headers, b"[{}]").await }
+    });
+    upstream.reached("problems").await;
+    service.kill();
+    gate.add_permits(1);
+    assert_eq!(submission.await.unwrap().head, "", "nobody was told anything");
+
+    let database = PgPool::connect(&installation.database_url).await.unwrap();
+    let state = async || -> (String, i64) {
+        let query = "SELECT state, (SELECT reserved FROM quotas) FROM jobs";
+        sqlx::query_as(query).fetch_one(&database).await.unwrap()
+    };
+    let (held, promised) = state().await;
+    assert!(held == "reserved" && promised > 0, "{held} {promised}");
+    let later = "UPDATE jobs SET check_at = check_at - interval '16 minutes'";
+    sqlx::query(later).execute(&database).await.unwrap();
+    let service = installation.serve(&provider);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if state().await.0 == "expired" {
+            break;
+        }
+    }
+    assert_eq!(state().await, ("expired".to_owned(), 0));
+    service.stop().await;
+}
+
+/// A database that does not even refuse: everybody is told soon, and nothing is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_database_hangs_nobody() {
+    let upstream = Upstream::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
+    let scratch = Scratch::new();
+    let cluster = Cluster::start(&scratch.path("postgres")).await.unwrap();
+    let installation = Installation::on(scratch, cluster.url(DATABASE));
+    let url = format!("http://{}/sapi/v2", upstream.address);
+    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
+    let admin = installation.admin(&service);
+    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
+    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
+    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let headers = format!("x-auth-token: {}\r\n", admin.authorization());
+    let submit =
+        async || ask(&service.base_url, "POST", &format!("/v1/qpu/{token}/problems/"), &headers, b"[{}]").await;
+    assert_eq!(submit().await.status(), 200);
+
+    let frozen = family(installation.scratch.postmaster().unwrap());
+    for pid in &frozen {
+        kill_process(*pid, Signal::STOP).unwrap();
+    }
+    let started = Instant::now();
+    for answer in futures_util::future::join_all((0..12).map(|_| submit())).await {
+        expect_error(&answer, 503, "unavailable");
+    }
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    for pid in &frozen {
+        let _ = kill_process(*pid, Signal::CONT);
+    }
+    assert_eq!(upstream.seen().len(), 1);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if submit().await.status() == 200 {
+            break;
+        }
+    }
+    assert_eq!(upstream.seen().len(), 2);
+    service.stop().await;
+}

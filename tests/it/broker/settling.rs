@@ -1,0 +1,186 @@
+//! Usage is booked exactly once, whichever request brings it, and by the worker where none does.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::support::lab::{Lab, SECRET};
+use crate::support::paths;
+use crate::support::sapi::Sapi;
+use crate::support::upstream::Reply;
+use crate::support::wire::ask;
+
+async fn lab() -> (Lab, Sapi) {
+    let sapi = Sapi::default();
+    let script = sapi.clone();
+    let lab = Lab::start(move |seen| script.answer(seen)).await;
+    lab.limit(None, 1_000_000).await;
+    (lab, sapi)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_readers_and_one_booking() {
+    let (lab, sapi) = lab().await;
+    let id = lab.submit(&lab.key).await;
+    sapi.finish(&id, 12.5);
+    let places = [lab.app.base_url.clone(), lab.app.replica().await];
+    let lab = Arc::new(lab);
+    let ways = [
+        format!("problems/{id}/"),
+        format!("problems/{id}/answer/"),
+        format!("problems/{id}/info"),
+        format!("problems/?id={id}"),
+    ];
+    let tasks: Vec<_> = (0..80)
+        .map(|number| {
+            let (lab, place, way) = (Arc::clone(&lab), places[number % 2].clone(), ways[number / 2 % 4].clone());
+            tokio::spawn(async move {
+                let headers = format!("x-auth-token: {}\r\n", lab.key);
+                assert_eq!(ask(&place, "GET", &lab.path(&way), &headers, b"").await.status(), 200);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(
+        (lab.limits().await, lab.jobs().await),
+        (vec![(12_500, 0)], vec![("settled".to_owned(), 100, Some(12_500))])
+    );
+    // Later figures change nothing, nor does the worker.
+    sapi.finish(&id, 99.0);
+    lab.ask("GET", &ways[0], "").await;
+    lab.app.clock.advance(TimeDelta::hours(2));
+    lab.app.broker.settle_due().await;
+    assert_eq!(lab.limits().await, [(12_500, 0)]);
+}
+
+/// Each of the four ways is enough by itself, and the submission's own answer, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_books() {
+    let (lab, sapi) = lab().await;
+    let mut booked = 0;
+    for way in ["", "/answer", "/info"] {
+        let id = lab.submit(&lab.key).await;
+        sapi.finish(&id, 3.0);
+        let _ = lab.ask("GET", &format!("problems/{id}{way}"), "").await;
+        booked += 3000;
+        assert_eq!(lab.limits().await, [(booked, 0)], "{way}");
+    }
+    let done = |id: &str| json!([{"id": id, "status": "COMPLETED", "answer": {"timing": {"qpu_access_time": 2.0}}}]);
+    lab.upstream.always(Reply::json(200, &done("at-once")));
+    lab.ask("POST", "problems/", "[{}]").await;
+    assert_eq!(lab.limits().await, [(booked + 2000, 0)]);
+    lab.upstream.always(Reply::json(200, &json!([{"id": "listed"}])));
+    lab.ask("POST", "problems/", "[{}]").await;
+    lab.upstream.always(Reply::json(200, &done("listed")));
+    lab.ask("GET", "problems/?id=listed", "").await;
+    assert_eq!(lab.limits().await, [(booked + 4000, 0)]);
+    // Solved without the QPU, or never: nothing is used.
+    for status in ["CANCELLED", "FAILED"] {
+        lab.upstream.always(Reply::json(200, &json!([{"id": status}])));
+        lab.ask("POST", "problems/", "[{}]").await;
+        lab.upstream.always(Reply::json(200, &json!({"id": status, "status": status})));
+        lab.ask("GET", &format!("problems/{status}"), "").await;
+        assert_eq!(lab.limits().await, [(booked + 4000, 0)], "{status}");
+    }
+}
+
+/// What is never read is asked for by the worker, once it is due, with the credential that submitted it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_settles_what_nobody_reads() {
+    let (lab, sapi) = lab().await;
+    let id = lab.submit(&lab.key).await;
+    sapi.finish(&id, 4.0);
+    let asked = lab.upstream.seen().len();
+    lab.app.broker.settle_due().await;
+    assert_eq!(lab.upstream.seen().len(), asked, "it is not due");
+    lab.app.clock.advance(TimeDelta::seconds(40));
+    lab.app.broker.settle_due().await;
+    let seen = lab.upstream.last();
+    assert_eq!((seen.target.as_str(), seen.header("x-auth-token").as_str()), ("/sapi/v2/problems/problem-1/", SECRET));
+    assert_eq!(lab.limits().await, [(4000, 0)]);
+    lab.app.clock.advance(TimeDelta::days(1));
+    lab.app.broker.settle_due().await;
+    assert_eq!(lab.upstream.seen().len(), asked + 1, "it is over");
+}
+
+/// Asked about less and less often; what the provider does not know expires after an hour, the rest after a month.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_ends_is_given_up() {
+    let (lab, sapi) = lab().await;
+    let (forgotten, _) = (lab.submit(&lab.key).await, lab.submit(&lab.key).await);
+    sapi.forget(&forgotten);
+    let asked = lab.upstream.seen().len();
+    for _ in 0..120 {
+        lab.app.clock.advance(TimeDelta::seconds(60));
+        lab.app.broker.settle_due().await;
+    }
+    let asked = lab.upstream.seen().len() - asked;
+    assert!((10..20).contains(&asked), "{asked} questions about two jobs in two hours");
+    assert_eq!(
+        (lab.states().await, lab.limits().await),
+        (vec!["expired".to_owned(), "open".to_owned()], vec![(0, 100)])
+    );
+    lab.app.clock.advance(TimeDelta::days(31));
+    lab.app.broker.settle_due().await;
+    assert_eq!((lab.states().await, lab.limits().await), (vec!["expired".to_owned(); 2], vec![(0, 0)]));
+    let reasons: Vec<_> = lab
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| event.0 == "jobs:expire")
+        .map(|event| event.2["reason"].clone())
+        .collect();
+    assert_eq!(reasons, [json!("unknown_to_provider"), json!("given_up")]);
+}
+
+/// Polled, settled and cancelled with the version that submitted it, also after two rotations; new jobs get the newest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_keeps_its_credential() {
+    let (lab, sapi) = lab().await;
+    let credential = format!("{}/credential", paths::token(&lab.app.root, &lab.token));
+    let mut jobs = vec![(lab.submit(&lab.key).await, SECRET.to_owned())];
+    for secret in ["DEV-the-second-credential", "DEV-the-third-credential"] {
+        let rotated = lab.app.admin.put(&credential, &json!({"credential": {"token": secret}})).await;
+        assert!(rotated.status.is_success(), "{}", rotated.text);
+        jobs.push((lab.submit(&lab.key).await, secret.to_owned()));
+    }
+    for (id, secret) in &jobs {
+        lab.ask("GET", &format!("problems/?id={id}"), "").await;
+        assert_eq!(lab.upstream.last().header("x-auth-token"), *secret, "{id}");
+        for (method, below) in [("GET", ""), ("GET", "/answer"), ("GET", "/info"), ("GET", "/messages"), ("DELETE", "")]
+        {
+            let answer = lab.ask(method, &format!("problems/{id}{below}"), "").await;
+            assert_eq!(lab.upstream.last().header("x-auth-token"), *secret, "{method} {id}{below}");
+            assert!(!answer.text().contains(secret.as_str()), "{answer:?}");
+        }
+        sapi.finish(id, 1.0);
+    }
+    lab.app.clock.advance(TimeDelta::seconds(100));
+    let before = lab.upstream.seen().len();
+    lab.app.broker.settle_due().await;
+    let mut used: Vec<_> = lab.upstream.seen()[before..].iter().map(|seen| seen.header("x-auth-token")).collect();
+    used.sort();
+    let mut secrets: Vec<_> = jobs.into_iter().map(|(_, secret)| secret).collect();
+    secrets.sort();
+    assert_eq!((used, lab.limits().await), (secrets, vec![(3000, 0)]));
+    lab.ask("GET", "solvers/remote/", "").await;
+    assert_eq!(lab.upstream.last().header("x-auth-token"), "DEV-the-third-credential");
+}
+
+/// With its token, a job is gone; the worker does not mind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_deleted_while_its_job_runs() {
+    let (lab, sapi) = lab().await;
+    let id = lab.submit(&lab.key).await;
+    sapi.finish(&id, 1.0);
+    assert!(lab.app.admin.delete(&paths::token(&lab.app.root, &lab.token)).await.status.is_success());
+    let asked = lab.upstream.seen().len();
+    assert_eq!(lab.ask("GET", &format!("problems/{id}/"), "").await.status(), 404);
+    lab.app.clock.advance(TimeDelta::hours(1));
+    lab.app.broker.settle_due().await;
+    lab.app.broker.flush().await;
+    assert_eq!((lab.upstream.seen().len(), lab.states().await.len()), (asked, 0));
+}

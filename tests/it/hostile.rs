@@ -1,0 +1,12 @@
+//! The provider is the enemy: whatever it does, nothing of the credential reaches the member, and the service stays up.
+
+mod addresses;
+mod encodings;
+mod framing;
+mod heads;
+mod ids;
+mod requests;
+mod sizes;
+
+/// Places in an answer, and renderings of the credential to put there.
+pub mod renderings;
