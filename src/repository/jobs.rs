@@ -198,7 +198,7 @@ impl Repository {
     }
 
     /// Gives the parts of a job, which the provider has named, to whoever the job belongs to. What they use is booked with it.
-    pub async fn adopt_parts(&self, token: QpuTokenId, whole: &JobReference, parts: &[&JobReference]) -> Result<()> {
+    pub async fn adopt_parts(&self, grant: &Grant<Use>, whole: &JobReference, parts: &[&JobReference]) -> Result<()> {
         let ids: Vec<Uuid> = parts.iter().map(|_| JobId::new().uuid()).collect();
         let (kinds, names): (Vec<_>, Vec<_>) = parts.iter().map(|part| (part.kind.as_str(), part.id.as_str())).unzip();
         sqlx::query!(
@@ -209,7 +209,7 @@ impl Repository {
                FROM jobs whole, unnest($4::uuid[], $5::text[], $6::text[]) AS part (id, kind, name)
               WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
                  ON CONFLICT DO NOTHING",
-            token.uuid(),
+            grant.token().uuid(),
             whole.kind.as_str(),
             whole.id,
             &ids,
