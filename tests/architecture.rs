@@ -27,6 +27,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("argon2", &["src/authentication"]),
     ("jsonwebtoken", &["src/authentication"]),
     ("aes_gcm", &["src/vault"]),
+    ("aws_sigv4", &["src/broker/providers/braket/signature.rs"]),
+    ("aws_credential_types", &["src/broker/providers/braket/signature.rs"]),
     ("figment", &["src/cli"]),
     ("clap", &["src/cli", "src/main.rs"]),
     // What goes out goes through the broker.
@@ -36,8 +38,8 @@ const CONFINED: &[(&str, &[&str])] = &[
 
 /// Words that stay where they belong: what hands out rights, and what goes past a law.
 const CONFINED_WORDS: &[(&str, &[&str])] = &[
-    // Opens credentials: the broker, when a request is otherwise ready to go.
-    ("for_use_of_a_token", &["src/vault", "src/broker/inject.rs"]),
+    // Opens credentials: the broker, when a request is otherwise ready to go, and the redemption of leases.
+    ("for_use_of_a_token", &["src/vault", "src/broker/inject.rs", "src/broker/redemption.rs"]),
     // The command line's grants, all of them.
     ("Grant::command_line", &["src/cli/bootstrap.rs", "src/cli/dev/first_admin.rs"]),
     // Proofs of those who are not signed in.
@@ -45,7 +47,10 @@ const CONFINED_WORDS: &[(&str, &[&str])] = &[
     ("::holder(", &["src/http/v1/sessions.rs", "src/http/v1/invitations.rs"]),
     // The facts that decisions rest on come from the database.
     ("Standing {", &["src/repository/standing.rs", "src/repository/admissions.rs", "src/authorization"]),
-    ("Reach {", &["src/repository/admissions.rs", "src/authorization"]),
+    (
+        "Reach {",
+        &["src/repository/access.rs", "src/repository/admissions.rs", "src/repository/leases.rs", "src/authorization"],
+    ),
     // Routes are made by `route!`, which asks for the gate.
     ("utoipa_axum::routes!", &["src/http/routing.rs"]),
     ("GatedRoute::new", &["src/http/routing.rs"]),

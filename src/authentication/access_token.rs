@@ -3,17 +3,12 @@
 //! An access token says which session speaks. It grants nothing: session, user and authority are read from the database
 //! on every request, so a logout counts at once.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, TimeDelta};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 
+use super::jwt::{CLOCK_SKEW, Signer};
 use super::{AuthenticationError, Jwks, SigningKey, VerifyingKey};
 use crate::domain::{SessionId, Timestamp, UserId};
-
-/// About four times what this service issues, in bytes.
-const LONGEST: usize = 2048;
 
 /// The content of an access token whose signature, issuer, audience and times have been checked. Only
 /// [`AccessTokens::verify`] makes one.
@@ -45,7 +40,7 @@ impl AccessClaims {
 }
 
 /// Times are whole seconds since 1970 (RFC 7519 `NumericDate`).
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Claims {
     iss: String,
     sub: UserId,
@@ -55,18 +50,13 @@ struct Claims {
     aud: String,
 }
 
-/// How far another replica's clock may be ahead, without its fresh tokens being refused.
-const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
-
 /// Issues and verifies access tokens. Replace it as a whole when keys rotate.
 pub struct AccessTokens {
     issuer: String,
     audience: String,
     lifetime: TimeDelta,
-    active: (String, EncodingKey),
-    known: HashMap<String, DecodingKey>,
+    signer: Signer,
     document: Jwks,
-    validation: Validation,
 }
 
 impl AccessTokens {
@@ -88,21 +78,19 @@ impl AccessTokens {
         if issuer.is_empty() || audience.is_empty() {
             return Err(AuthenticationError::Setting("an access token's issuer and audience must not be empty"));
         }
-        let mut known = HashMap::new();
         let mut document = Jwks { keys: Vec::new() };
         for key in std::iter::once(active.verifying_key()).chain(retired) {
-            if known.insert(key.kid().to_owned(), key.decoding_key()?).is_none() {
-                document.keys.push(key.to_jwk());
+            let key = key.to_jwk();
+            if document.keys.iter().all(|known| known.kid != key.kid) {
+                document.keys.push(key);
             }
         }
         Ok(Self {
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
             lifetime: TimeDelta::seconds(lifetime.into()),
-            active: (active.verifying_key().kid().to_owned(), active.encoding_key()),
-            known,
+            signer: Signer::new(issuer, audience, active, retired)?,
             document,
-            validation: validation(issuer, audience),
         })
     }
 
@@ -120,8 +108,6 @@ impl AccessTokens {
 
     /// A token for one session, good from the second of `now` on for the lifetime.
     pub fn issue(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<String, AuthenticationError> {
-        let (kid, key) = &self.active;
-        let header = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
         let iat = now.timestamp();
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -131,13 +117,13 @@ impl AccessTokens {
             exp: iat + self.lifetime.num_seconds(),
             aud: self.audience.clone(),
         };
-        encode(&header, &claims, key).map_err(|_| AuthenticationError::Failed)
+        self.signer.sign(&claims)
     }
 
     /// Checks a token: algorithm, key, signature, issuer, audience, and the times against `now` without any leeway.
     /// [`AuthenticationError::ExpiredAccessToken`] from `exp` on, else [`AuthenticationError::InvalidAccessToken`].
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, AuthenticationError> {
-        let claims = self.authentic(token).ok_or(AuthenticationError::InvalidAccessToken)?;
+        let claims: Claims = self.signer.authentic(token).ok_or(AuthenticationError::InvalidAccessToken)?;
         let issued_at = DateTime::from_timestamp(claims.iat, 0).ok_or(AuthenticationError::InvalidAccessToken)?;
         let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(AuthenticationError::InvalidAccessToken)?;
         if issued_at > now + CLOCK_SKEW {
@@ -148,36 +134,12 @@ impl AccessTokens {
         }
         Ok(AccessClaims { user: claims.sub, session: claims.sid, expires_at })
     }
-
-    fn authentic(&self, token: &str) -> Option<Claims> {
-        if token.len() > LONGEST {
-            return None;
-        }
-        let header = decode_header(token).ok()?;
-        // `crit` names extensions that must be understood (RFC 7515 §4.1.11); this service understands none.
-        if header.alg != Algorithm::EdDSA || header.crit.is_some() {
-            return None;
-        }
-        let key = self.known.get(&header.kid?)?;
-        decode::<Claims>(token, key, &self.validation).ok().map(|token| token.claims)
-    }
-}
-
-/// What the library checks. Times are not among it: it would ask the system's clock, not the caller's.
-fn validation(issuer: &str, audience: &str) -> Validation {
-    let mut validation = Validation::new(Algorithm::EdDSA);
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.leeway = 0;
-    validation.set_issuer(&[issuer]);
-    validation.set_audience(&[audience]);
-    validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
-    validation
 }
 
 #[cfg(test)]
 mod tests {
     use data_encoding::BASE64URL_NOPAD;
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
     use serde_json::{Value, json};
 
     use super::*;

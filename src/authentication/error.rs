@@ -31,6 +31,10 @@ pub enum AuthenticationError {
     #[error("expired access token")]
     ExpiredAccessToken,
 
+    /// A pass to a QPU token that this service did not issue, or that is over.
+    #[error("invalid or expired pass")]
+    InvalidPass,
+
     /// `Authorization` and `Luna-API-Key` carry different credentials.
     #[error("Authorization and Luna-API-Key carry different credentials; send one of them")]
     Conflicting,

@@ -11,9 +11,11 @@ mod api_key;
 mod credential;
 mod digest;
 mod error;
+mod jwt;
 mod one_time_token;
 #[cfg(test)]
 mod opaque;
+mod pass;
 mod password;
 mod password_hasher;
 mod random;
@@ -26,7 +28,10 @@ pub use api_key::{ApiKey, ApiKeyDigest};
 pub use credential::Presented;
 pub use digest::Digest;
 pub use error::AuthenticationError;
-pub use one_time_token::{InvitationDigest, InvitationToken, OneTimeToken, RefreshDigest, RefreshToken};
+pub use one_time_token::{
+    InvitationDigest, InvitationToken, LeaseDigest, LeaseToken, OneTimeToken, RefreshDigest, RefreshToken,
+};
+pub use pass::{Pass, Passes};
 pub use password::{NewPassword, Password, PasswordHash, generate_password};
 pub use password_hasher::{PasswordHasher, PasswordVerified};
 pub use signing_key::{Jwk, Jwks, SigningKey, VerifyingKey};

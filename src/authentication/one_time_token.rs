@@ -1,4 +1,4 @@
-//! Tokens that count once: invitation links and refresh tokens. `luna_<kind>_<secret>_<checksum>`, found in the database
+//! Tokens that count once: invitation links, refresh tokens and leases. `luna_<kind>_<secret>_<checksum>`, found in the database
 //! by their digest.
 
 use std::marker::PhantomData;
@@ -19,6 +19,8 @@ pub trait Kind {
 pub enum ForInvitation {}
 /// Continues a session, once; then its successor does.
 pub enum ForRefresh {}
+/// Lets a solver use a hardware token.
+pub enum ForLease {}
 
 impl Kind for ForInvitation {
     const PREFIX: &'static str = "luna_invite_";
@@ -26,6 +28,10 @@ impl Kind for ForInvitation {
 
 impl Kind for ForRefresh {
     const PREFIX: &'static str = "luna_refresh_";
+}
+
+impl Kind for ForLease {
+    const PREFIX: &'static str = "luna_lease_";
 }
 
 /// A token of 256 random bits in the clear. Zeroed on drop; no `Debug`, `Clone` or `Serialize`.
@@ -38,10 +44,14 @@ pub struct OneTimeToken<K> {
 pub type InvitationToken = OneTimeToken<ForInvitation>;
 /// The secret that continues a session.
 pub type RefreshToken = OneTimeToken<ForRefresh>;
+/// The secret that a member hands to a solver.
+pub type LeaseToken = OneTimeToken<ForLease>;
 /// What the database keeps of an invitation link.
 pub type InvitationDigest = Digest<InvitationToken>;
 /// What the database keeps of a refresh token.
 pub type RefreshDigest = Digest<RefreshToken>;
+/// What the database keeps of a lease.
+pub type LeaseDigest = Digest<LeaseToken>;
 
 impl<K: Kind> OneTimeToken<K> {
     /// A new token; fails only without randomness.

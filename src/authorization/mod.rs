@@ -32,10 +32,12 @@ pub mod action;
 mod grant;
 mod place;
 mod policy;
+mod reach;
 mod standing;
 
 pub use action::{Action, KeyNeed, Permission, Rule, TokenAction};
 pub use grant::{Actor, CommandLine, Grant, Origin};
 pub use place::{Console, Holder, InOrganization, OfToken, Own, Place, TokenPlace, Verified};
 pub use policy::{OVERSEER, decide, decide_use, may, usable};
-pub use standing::{Authenticator, Reach, Relation, Standing};
+pub use reach::Reach;
+pub use standing::{Authenticator, Relation, Standing};

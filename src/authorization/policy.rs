@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::action::{Action, KeyNeed, Rule};
 use super::grant::{Grant, Origin};
 use super::place::{OfToken, Place};
-use super::standing::{Authenticator, Reach, Relation, Standing};
+use super::reach::Reach;
+use super::standing::{Authenticator, Relation, Standing};
 use crate::domain::{KeyScope, Refusal, Role, Timestamp, UserReference};
 
 /// Decides whether the caller may do `A`. `subject` is the user that the request is about, if it is about one.

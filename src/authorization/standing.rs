@@ -2,8 +2,7 @@
 
 use uuid::Uuid;
 
-use super::place::OfToken;
-use crate::domain::{ApiKeyId, KeyScope, OrganizationId, Role, SessionId, Timestamp, UserId, UserReference};
+use crate::domain::{ApiKeyId, KeyScope, OrganizationId, Role, SessionId, UserId, UserReference};
 
 /// Who is asking, with what, and what that user is in the organization that the request is about.
 #[derive(Debug, Clone)]
@@ -100,21 +99,4 @@ impl Relation {
     pub fn holds(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
-}
-
-/// How far a user, with this key, reaches one token.
-#[derive(Debug, Clone)]
-pub struct Reach {
-    /// The token, whose it is, and as whose member the user uses it.
-    pub token: OfToken,
-    /// May use it: its owner, or a member where it is owned or inherited.
-    pub user: bool,
-    /// An admin of the organization that owns it or of one above.
-    pub admin: bool,
-    /// Whether it can be used at all.
-    pub enabled: bool,
-    /// It cannot be used afterwards.
-    pub expires_at: Option<Timestamp>,
-    /// Whether a limit that applies has not begun or is over.
-    pub outside_window: bool,
 }

@@ -21,6 +21,11 @@ pub trait Adapter: Send + Sync {
     /// is no key.
     fn key(&self, head: &Head<'_>) -> Option<Result<UseKey, Denial>>;
 
+    /// The member's key, for operations of which the rule says that it is in the request's body.
+    fn key_in(&self, _operation: &Operation, _content: &Content) -> Option<Result<UseKey, Denial>> {
+        None
+    }
+
     /// What is allowed.
     fn allowed(&self) -> &AllowList;
 
@@ -64,6 +69,27 @@ pub trait Adapter: Send + Sync {
         true
     }
 
+    /// What of the credential must not stand in answers.
+    fn secrets<'a>(&self, credential: &'a OpenedCredential) -> Vec<&'a str> {
+        credential.fields().filter(|(field, _)| self.is_secret(field)).map(|(_, value)| value).collect()
+    }
+
+    /// What is wrong when [`Adapter::inject`] or [`Adapter::exchange`] cannot use the credential, for people.
+    fn unfit(&self) -> &'static str {
+        "the stored credential does not fit this request; an admin of the organization can replace it"
+    }
+
+    /// Whether an answer with this status says that the provider does not take the credential, or not for this. The client gets
+    /// a denial in its place: the provider's own may tell whose credential it is.
+    fn is_refusal(&self, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED
+    }
+
+    /// The place that the credential is for, where it is for one only. It takes the place of [`Operation::place`].
+    fn pinned(&self, _credential: &OpenedCredential) -> Option<String> {
+        None
+    }
+
     /// Whether the provider takes temporary tokens only.
     fn exchanges(&self) -> bool {
         false
@@ -79,7 +105,8 @@ pub trait Adapter: Send + Sync {
         None
     }
 
-    /// Puts the credential in. The last thing that is done to a request; `None` if the credential does not fit.
+    /// Puts the credential in. The last thing that is done to a request; `None` if the credential does not fit. A body that was
+    /// read may be changed here, if it depends on the credential.
     #[must_use]
     fn inject(&self, operation: &Operation, outgoing: &mut Outgoing, secrets: &Secrets<'_>) -> Option<()>;
 
@@ -142,6 +169,9 @@ pub struct Learned {
     pub created: Vec<Option<String>>,
     /// Jobs that are over, with what they used in the provider's native unit.
     pub used: Vec<(JobReference, i64)>,
+    /// A job with the jobs that it consists of, or the place that its results are in, where those have names of their own: they
+    /// belong to whoever it belongs to, and what they used is part of what it used.
+    pub parts: Option<(JobReference, Vec<JobReference>)>,
     /// Jobs that the provider does not know.
     pub gone: bool,
     /// Whether the answer was changed.

@@ -1,8 +1,15 @@
 //! Phase 1: whose key is it, and may it do this with this token? One statement, with every request.
 
 use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time::timeout;
 
 use super::adapter::{Adapter, Caller};
+use super::body::{Body, full, read};
+use super::content::Content;
 use super::denial::Denial;
 use super::head::Head;
 use super::rule::{Effect, Operation};
@@ -11,6 +18,10 @@ use crate::authorization::Grant;
 use crate::authorization::action::jobs::{Submit, Use};
 use crate::repository::Admission;
 use crate::vault::{Binding, SealedCredential};
+
+/// Longest body that a key is looked for in, in bytes, and how long it may take to come: nobody has said yet who they are.
+const LONGEST_WITH_KEY: usize = 64 * 1024;
+const TIME_FOR_KEY: Duration = Duration::from_secs(10);
 
 /// A request that may be done.
 pub(super) enum Admitted {
@@ -37,10 +48,18 @@ impl Broker {
         adapter: &dyn Adapter,
         door: &Door<'_>,
         head: &Head<'_>,
-    ) -> Result<Admitted, Denial> {
+        mut body: Body,
+    ) -> Result<(Admitted, Body), Denial> {
         let operation = adapter.operation(head);
-        let key = match (adapter.key(head), operation) {
-            (None, Some(operation)) if operation.rule.anonymous => return Ok(Admitted::Anonymous(operation)),
+        let mut key = adapter.key(head);
+        if let Some(operation) = operation.as_ref().filter(|operation| operation.rule.key_in_body) {
+            let bytes = read_for_key(body).await?;
+            // As it came: nobody unpacks anything for strangers.
+            key = adapter.key_in(operation, &Content::new(bytes.clone(), "identity"));
+            body = full(bytes);
+        }
+        let key = match (key, operation) {
+            (None, Some(operation)) if operation.rule.anonymous => return Ok((Admitted::Anonymous(operation), body)),
             (None, _) => return Err(Denial::no_key()),
             (Some(key), operation) => (key?, operation),
         };
@@ -48,7 +67,7 @@ impl Broker {
         let none = HashSet::new();
         let jobs = operation.as_ref().map_or(&none, |operation| &operation.jobs);
         let admission = self.in_time(self.repository.admit(&key, door.token, jobs, &door.origin)).await?;
-        let Admission { grant, binding, sealed, place, .. } = admission;
+        let Admission { grant, binding, sealed, place } = admission;
         let Some(mut operation) = operation else {
             self.tally.count(grant, "not_allowed".into(), true);
             return Err(Denial::not_allowed());
@@ -68,6 +87,15 @@ impl Broker {
             address: door.address.clone(),
             now: self.repository.clock().now(),
         };
-        Ok(Admitted::Member(Box::new(Member { grant, submit, caller, operation, binding, sealed })))
+        Ok((Admitted::Member(Box::new(Member { grant, submit, caller, operation, binding, sealed })), body))
+    }
+}
+
+async fn read_for_key(body: Body) -> Result<Bytes, Denial> {
+    let refused = |status, message| Denial::new(status, "invalid_request", message);
+    match timeout(TIME_FOR_KEY, read(body, LONGEST_WITH_KEY)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(refused(StatusCode::BAD_REQUEST, "the request's content is too long or incomplete")),
+        Err(_) => Err(refused(StatusCode::REQUEST_TIMEOUT, "the request's content did not come in time")),
     }
 }

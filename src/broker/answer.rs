@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,7 +16,7 @@ use super::adapter::Adapter;
 use super::body::{Body, Moved, Timed, Unreadable, Watched, full, read};
 use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
-use super::exchange;
+use super::exchange::{Exchanged, Of};
 use super::inject::refused_by_provider;
 use super::json::parse;
 use super::large::{Held, LONGEST};
@@ -42,7 +42,7 @@ pub(super) struct Asked<'a> {
     pub(super) operation: &'a Arc<Operation>,
     pub(super) door: &'a Door<'a>,
     pub(super) grant: &'a Grant<Use>,
-    pub(super) of: exchange::Of,
+    pub(super) exchanged: Option<&'a (Of, Arc<Exchanged>)>,
 }
 
 impl Broker {
@@ -54,14 +54,17 @@ impl Broker {
         needles: Arc<Needles>,
         reservation: Option<&Reservation>,
     ) -> Result<Response<Body>, Denial> {
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            self.exchanges.forget(asked.of);
-            return Err(refused_by_provider());
-        }
+        self.accepted(&**asked.adapter, answer.status(), asked.exchanged)?;
         let announced = answer.body().size_hint().exact();
         let plain = !answer.headers().contains_key(header::CONTENT_ENCODING);
         let short = plain && announced.is_some_and(|length| length <= SHORT);
+        // To HEAD, it is the length of what is not there.
+        let is_head = asked.operation.rule.method == Method::HEAD;
+        let length = answer.headers().get(header::CONTENT_LENGTH).filter(|_| is_head && plain).cloned();
         let (mut parts, body) = self.cleaned(&**asked.adapter, asked.door, answer, needles)?;
+        if let Some(length) = length {
+            parts.headers.insert(header::CONTENT_LENGTH, length);
+        }
         let operation = asked.operation;
         if operation.rule.effect == Effect::Cancel && parts.status.is_success() {
             self.cancelled(asked).await?;
@@ -85,6 +88,22 @@ impl Broker {
             Passage::Watch => self.watching(asked, parts.status, body),
         };
         Ok(Response::from_parts(parts, body))
+    }
+
+    /// Whether the provider took the credential. If not, the temporary token is forgotten.
+    pub(super) fn accepted(
+        &self,
+        adapter: &dyn Adapter,
+        status: StatusCode,
+        exchanged: Option<&(Of, Arc<Exchanged>)>,
+    ) -> Result<(), Denial> {
+        if !adapter.is_refusal(status) {
+            return Ok(());
+        }
+        if let Some((of, token)) = exchanged {
+            self.exchanges.forget(*of, token);
+        }
+        Err(refused_by_provider())
     }
 
     /// The head as the client may see it, and the body without codings and without the credential.
@@ -134,15 +153,14 @@ impl Broker {
     }
 
     /// Leaves of a list what the caller may see.
-    async fn keep_visible(&self, grant: &Grant<Use>, list: &List, value: &mut Value) -> Result<(), Denial> {
+    pub(super) async fn keep_visible(&self, grant: &Grant<Use>, list: &List, value: &mut Value) -> Result<(), Denial> {
         let not_understood = || not_understood(Unreadable::Broken);
         let items = value.pointer_mut(&list.items).and_then(Value::as_array_mut).ok_or_else(not_understood)?;
-        let reference = |item: &Value| item.pointer(&list.id).and_then(Value::as_str).map(JobReference::job);
-        let listed: Vec<JobReference> = items.iter().filter_map(reference).collect();
+        let listed: Vec<JobReference> = items.iter().filter_map(|item| list.reference(item)).collect();
         let visible: HashSet<JobReference> = self.in_time(self.repository.visible_jobs(grant, &listed)).await?;
-        items.retain(|item| reference(item).is_some_and(|job| visible.contains(&job)));
+        items.retain(|item| list.reference(item).is_some_and(|job| visible.contains(&job)));
         let left = items.len();
-        for count in list.counts {
+        for count in &list.counts {
             if let Some(count) = value.pointer_mut(count) {
                 *count = left.into();
             }
@@ -158,7 +176,7 @@ impl Broker {
 
 const UNDERSTOOD: &str = "the provider's answer cannot be understood";
 
-fn not_understood(unreadable: Unreadable) -> Denial {
+pub(super) fn not_understood(unreadable: Unreadable) -> Denial {
     let message = match unreadable {
         Unreadable::TooLong => "the provider's answer is too long",
         Unreadable::Broken => "the provider broke off in the middle of its answer",
@@ -167,7 +185,8 @@ fn not_understood(unreadable: Unreadable) -> Denial {
 }
 
 fn rewrites(adapter: &dyn Adapter, address: &str) -> Rewrites {
-    let pairs = adapter.addresses().into_iter().map(|(from, path)| (from, format!("{address}/{path}")));
+    let below = |path: &str| if path.is_empty() { address.to_owned() } else { format!("{address}/{path}") };
+    let pairs = adapter.addresses().into_iter().map(|(from, path)| (from, below(&path)));
     let pairs: Vec<_> = pairs.collect();
     Rewrites::new(pairs.iter().map(|(from, to)| (from.as_str(), to.as_str())))
 }

@@ -35,10 +35,11 @@ impl Content {
     /// The body as JSON.
     ///
     /// # Errors
-    /// If it is none, or too much of it.
+    /// If it is none, too much of it, or if one of its objects has two members of the same name.
     pub fn json(&self) -> Result<Value, Denial> {
-        parse(&self.decoded()?)
-            .ok_or_else(|| Denial::bad_request("the request's content is no JSON, or too much of it"))
+        parse(&self.decoded()?).ok_or_else(|| {
+            Denial::bad_request("the request's content is no JSON, too much of it, or names a member twice")
+        })
     }
 
     /// Puts something else in its place, without a coding.

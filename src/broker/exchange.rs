@@ -1,5 +1,5 @@
 //! Temporary tokens that credentials are exchanged for, kept until shortly before they expire. One request fetches, the others
-//! wait for it.
+//! wait for it. A failure is kept too, for a moment: those who waited share it, instead of failing one after the other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::denial::Denial;
 use crate::domain::QpuTokenId;
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_mins(1);
+
+/// For how long a failure is not tried again. A replaced credential has a slot of its own, and does not wait for this.
+const FAILURE_KEPT: Duration = Duration::from_secs(5);
 
 /// Which credential it stands for: a token's, in one version.
 pub type Of = (QpuTokenId, i32);
@@ -36,8 +40,41 @@ impl Exchanged {
     }
 }
 
+/// What became of the last exchange.
+#[derive(Default)]
+pub enum Held {
+    /// There was none.
+    #[default]
+    Nothing,
+    /// A token.
+    Token(Arc<Exchanged>),
+    /// No token, and when to try again.
+    Failure(Denial, Instant),
+}
+
+impl Held {
+    /// A failure that has just happened.
+    #[must_use]
+    pub fn failed(denial: Denial) -> Self {
+        Self::Failure(denial, Instant::now() + FAILURE_KEPT)
+    }
+
+    /// What still counts of it.
+    ///
+    /// # Errors
+    /// The failure, if it has just happened.
+    pub fn now(&self) -> Result<Option<Arc<Exchanged>>, Denial> {
+        let now = Instant::now();
+        match self {
+            Self::Token(token) if token.good_until > now => Ok(Some(Arc::clone(token))),
+            Self::Failure(denial, until) if *until > now => Err(denial.clone()),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// Where the token of one credential is, or will be; holding it makes the others wait.
-pub type Slot = Arc<tokio::sync::Mutex<Option<Arc<Exchanged>>>>;
+pub type Slot = Arc<tokio::sync::Mutex<Held>>;
 
 /// The tokens that are good now.
 #[derive(Default)]
@@ -50,23 +87,52 @@ impl Exchanges {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What has expired goes when there is something new: a slot that somebody waits for is not among it.
         if !slots.contains_key(&of) {
-            let now = Instant::now();
             slots.retain(|_, slot| {
-                Arc::strong_count(slot) > 1
-                    || slot.try_lock().is_ok_and(|token| token.as_ref().is_some_and(|token| token.good_until > now))
+                Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|held| !matches!(held.now(), Ok(None)))
             });
         }
         Arc::clone(slots.entry(of).or_default())
     }
 
-    /// Forgets a token that the provider does not take any more.
-    pub fn forget(&self, of: Of) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&of);
+    /// Forgets a token that the provider does not take any more, unless there is another one by now.
+    pub fn forget(&self, of: Of, refused: &Arc<Exchanged>) {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Ok(mut held)) = slots.get(&of).map(|slot| slot.try_lock())
+            && matches!(&*held, Held::Token(token) if Arc::ptr_eq(token, refused))
+        {
+            *held = Held::Nothing;
+        }
     }
 }
 
-/// The token in a slot, if it is still good.
-#[must_use]
-pub fn still_good(slot: Option<&Arc<Exchanged>>) -> Option<Arc<Exchanged>> {
-    slot.filter(|token| token.good_until > Instant::now()).map(Arc::clone)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(seconds: u64) -> Arc<Exchanged> {
+        Arc::new(Exchanged::new(Zeroizing::new("t".to_owned()), Duration::from_secs(seconds)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_end_early_and_failures_soon() {
+        let held = Held::Token(token(100));
+        assert!(held.now().is_ok_and(|token| token.is_some()));
+        tokio::time::advance(Duration::from_secs(41)).await;
+        assert!(held.now().is_ok_and(|token| token.is_none()), "a minute before its end");
+        let failed = Held::failed(Denial::internal());
+        assert!(failed.now().is_err());
+        tokio::time::advance(FAILURE_KEPT).await;
+        assert!(failed.now().is_ok_and(|token| token.is_none()));
+    }
+
+    #[tokio::test]
+    async fn only_the_refused_token_is_forgotten() {
+        let (exchanges, of) = (Exchanges::default(), (QpuTokenId::new(), 1));
+        let (old, new) = (token(3600), token(3600));
+        *exchanges.slot(of).lock().await = Held::Token(Arc::clone(&new));
+        exchanges.forget(of, &old);
+        assert!(exchanges.slot(of).lock().await.now().is_ok_and(|token| token.is_some()));
+        exchanges.forget(of, &new);
+        assert!(exchanges.slot(of).lock().await.now().is_ok_and(|token| token.is_none()));
+    }
 }

@@ -13,11 +13,15 @@ use super::clean::Needles;
 use super::denial::Denial;
 use super::head::Head;
 use super::inject::{Sent, build};
+use super::large::Room;
 use super::meter::NOT_RECORDED;
 use super::prepare::{Ready, Reservation};
 use super::rule::{Effect, Operation};
 use super::upstream::Failure;
 use super::{Broker, Door};
+use crate::authorization::Grant;
+use crate::authorization::action::jobs::Use;
+use crate::vault::{Binding, SealedCredential};
 
 impl From<Failure> for Denial {
     fn from(failure: Failure) -> Self {
@@ -31,6 +35,17 @@ impl From<Failure> for Denial {
     }
 }
 
+/// What is the same for all that one request of a client leads to.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) adapter: &'a Arc<dyn Adapter>,
+    pub(super) door: &'a Door<'a>,
+    pub(super) head: &'a Head<'a>,
+    pub(super) grant: &'a Grant<Use>,
+    pub(super) binding: &'a Binding,
+    pub(super) sealed: &'a SealedCredential,
+}
+
 impl Broker {
     pub(super) async fn forward(
         &self,
@@ -41,32 +56,49 @@ impl Broker {
     ) -> Result<Response<Body>, Denial> {
         let Ready { member, body, bytes, as_it_came, moved, reservation, room } = ready;
         let Member { grant, operation, binding, sealed, .. } = member;
-        let operation = Arc::new(operation);
-        let outgoing = build(&**adapter, &operation, head, Sent { bytes, as_it_came });
-        let outcome = match self.inject(&**adapter, &operation, outgoing, &binding, &sealed).await {
-            Ok(injected) => match self.upstream.send(injected.outgoing, body, &moved).await {
-                Ok(answer) => {
-                    drop(room);
-                    let of = (binding.token, binding.secret_version);
-                    let asked = Asked { adapter, operation: &operation, door, grant: &grant, of };
-                    self.answer(&asked, answer, injected.needles, reservation.as_ref()).await
-                }
-                Err(failure) => Err(failure.into()),
-            },
-            Err(denial) => Err(denial),
-        };
+        let rule = Arc::clone(&operation.rule);
+        let way = Way { adapter, door, head, grant: &grant, binding: &binding, sealed: &sealed };
+        let outcome =
+            if let Some((list, pages)) = rule.list.as_ref().and_then(|list| Some((list, list.pages.as_ref()?))) {
+                self.turn_pages(way, &operation, list, pages).await
+            } else {
+                let sent = Sent { bytes, as_it_came };
+                self.send(way, operation, sent, (body, &moved, room), reservation.as_ref()).await
+            };
         let outcome = match outcome {
             Ok(answer) => Ok(answer),
-            Err(denial) => Err(self.give_up(&operation, head, reservation, denial).await),
+            Err(denial) => Err(self.give_up(rule.effect, head, reservation, denial).await),
         };
-        self.tally.count(grant, operation.rule.name.clone(), outcome.is_err());
+        self.tally.count(grant, rule.name.clone(), outcome.is_err());
         outcome
+    }
+
+    async fn send(
+        &self,
+        way: Way<'_>,
+        mut operation: Operation,
+        sent: Sent,
+        (body, moved, room): (Body, &Moved, Option<Room>),
+        reservation: Option<&Reservation>,
+    ) -> Result<Response<Body>, Denial> {
+        let Way { adapter, door, head, grant, binding, sealed } = way;
+        if operation.rule.destroys {
+            self.settle_first(way, &operation).await?;
+        }
+        let outgoing = build(&**adapter, &operation, head, sent);
+        let mut injected = self.inject(&**adapter, &mut operation, outgoing, binding, sealed).await?;
+        let body = injected.outgoing.body.take().map_or(body, full);
+        let answer = self.upstream.send(injected.outgoing, body, moved).await?;
+        drop(room);
+        let exchanged = injected.exchanged.as_ref();
+        let asked = Asked { adapter, operation: &Arc::new(operation), door, grant, exchanged };
+        self.answer(&asked, answer, injected.needles, reservation).await
     }
 
     /// Releases what was reserved and says what is known.
     async fn give_up(
         &self,
-        operation: &Operation,
+        effect: Effect,
         head: &Head<'_>,
         reservation: Option<Reservation>,
         denial: Denial,
@@ -80,7 +112,7 @@ impl Broker {
             // It expires by itself.
             tracing::warn!(code = error.code, "a reservation could not be released");
         }
-        if matches!(operation.rule.effect, Effect::Submit(_)) && denial.leaves_doubt() {
+        if matches!(effect, Effect::Submit(_)) && denial.leaves_doubt() {
             let message = format!("{}; whether it took what was submitted is not known", denial.message);
             return Denial { message, ..denial }.after_submission();
         }

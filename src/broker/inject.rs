@@ -12,7 +12,7 @@ use super::adapter::{Adapter, Outgoing, Secrets};
 use super::body::{Moved, Timed, Unreadable, full, read};
 use super::clean::Needles;
 use super::denial::Denial;
-use super::exchange::{Exchanged, still_good};
+use super::exchange::{Exchanged, Held, Of};
 use super::head::Head;
 use super::rule::{Operation, Passage};
 use crate::vault::{Binding, OpeningProof, SealedCredential};
@@ -40,6 +40,8 @@ const LONGEST_EXCHANGE: usize = 64 * 1024;
 pub(super) struct Injected {
     pub(super) outgoing: Outgoing,
     pub(super) needles: Arc<Needles>,
+    /// The temporary token that went along, to be forgotten if the provider does not take it.
+    pub(super) exchanged: Option<(Of, Arc<Exchanged>)>,
 }
 
 /// The body of a request, as far as its head must tell of it.
@@ -79,22 +81,24 @@ impl Broker {
     pub(super) async fn inject(
         &self,
         adapter: &dyn Adapter,
-        operation: &Operation,
+        operation: &mut Operation,
         mut outgoing: Outgoing,
         binding: &Binding,
         sealed: &SealedCredential,
     ) -> Result<Injected, Denial> {
         let exchanged = self.exchanged(adapter, binding, sealed).await?;
-        let exchanged = exchanged.as_deref().map(Exchanged::text);
+        let text = exchanged.as_deref().map(Exchanged::text);
         let proof = OpeningProof::for_use_of_a_token();
         let opened = self.repository.vault().open(binding, sealed, &proof, |credential| {
-            let secrets = Secrets { credential, exchanged };
-            adapter.inject(operation, &mut outgoing, &secrets)?;
-            let secret = credential.fields().filter(|(name, _)| adapter.is_secret(name)).map(|(_, value)| value);
-            Some(Needles::new(secret.chain(exchanged)))
+            if let Some(place) = adapter.pinned(credential) {
+                operation.place = place;
+            }
+            adapter.inject(operation, &mut outgoing, &Secrets { credential, exchanged: text })?;
+            Some(Needles::new(adapter.secrets(credential).into_iter().chain(text)))
         });
-        let needles = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(unfit)?;
-        Ok(Injected { outgoing, needles: Arc::new(needles) })
+        let needles = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(|| unfit(adapter))?;
+        let exchanged = exchanged.map(|token| ((binding.token, binding.secret_version), token));
+        Ok(Injected { outgoing, needles: Arc::new(needles), exchanged })
     }
 
     /// The temporary token that the credential was exchanged for, if this provider wants one.
@@ -108,35 +112,52 @@ impl Broker {
             return Ok(None);
         }
         let slot = self.exchanges.slot((binding.token, binding.secret_version));
-        let mut slot = slot.lock().await;
-        if let Some(token) = still_good(slot.as_ref()) {
+        let mut held = slot.lock().await;
+        if let Some(token) = held.now()? {
             return Ok(Some(token));
         }
+        match self.fetch(adapter, binding, sealed).await {
+            Ok(token) => {
+                let token = Arc::new(token);
+                *held = Held::Token(Arc::clone(&token));
+                Ok(Some(token))
+            }
+            Err(denial) => {
+                *held = Held::failed(denial.clone());
+                Err(denial)
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        adapter: &dyn Adapter,
+        binding: &Binding,
+        sealed: &SealedCredential,
+    ) -> Result<Exchanged, Denial> {
+        let unreachable = |message: String| Denial::new(StatusCode::BAD_GATEWAY, "provider_unreachable", message);
         let proof = OpeningProof::for_use_of_a_token();
         let opened = self.repository.vault().open(binding, sealed, &proof, |credential| adapter.exchange(credential));
-        let mut outgoing = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(unfit)?;
+        let mut outgoing = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(|| unfit(adapter))?;
         let body = full(outgoing.body.take().unwrap_or_default());
-        let answer = self
-            .upstream
-            .send(outgoing, body, &Moved::new())
-            .await
-            .map_err(|failure| Denial::new(StatusCode::BAD_GATEWAY, "provider_unreachable", failure.to_string()))?;
+        let answer = self.upstream.send(outgoing, body, &Moved::new()).await;
+        let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
         let status = answer.status();
         let body = Timed::new(answer.into_body(), self.patience.idle, Moved::new()).boxed_unsync();
-        let body = read(body, LONGEST_EXCHANGE).await.map_err(|_: Unreadable| {
-            Denial::new(StatusCode::BAD_GATEWAY, "provider_unreachable", "the provider gave no proper answer")
-        })?;
+        let body = read(body, LONGEST_EXCHANGE)
+            .await
+            .map_err(|_: Unreadable| unreachable("the provider gave no proper answer".to_owned()))?;
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(unreachable("the provider gives no temporary tokens at the moment".to_owned()));
+        }
         let token = status.is_success().then(|| serde_json::from_slice(&body).ok()).flatten();
         let (text, lifetime) = token.and_then(|answer| adapter.exchanged(&answer)).ok_or_else(refused_by_provider)?;
-        let token = Arc::new(Exchanged::new(text, lifetime));
-        *slot = Some(Arc::clone(&token));
-        Ok(Some(token))
+        Ok(Exchanged::new(text, lifetime))
     }
 }
 
-fn unfit() -> Denial {
-    let message = "the stored credential does not fit this request; an admin of the organization can replace it";
-    Denial::new(StatusCode::FORBIDDEN, "credential_unfit", message)
+fn unfit(adapter: &dyn Adapter) -> Denial {
+    Denial::new(StatusCode::FORBIDDEN, "credential_unfit", adapter.unfit())
 }
 
 /// The provider does not take the organization's credential.

@@ -48,6 +48,10 @@ impl Broker {
                 return Err(Refusal::NotFound("job").into());
             }
         }
+        if let Some((whole, parts)) = &learned.parts {
+            let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
+            self.in_time(self.repository.adopt_parts(asked.door.token, whole, &parts)).await?;
+        }
         book(&self.repository, asked.door.token, &learned.used).await;
         Ok(())
     }

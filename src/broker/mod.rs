@@ -25,9 +25,11 @@ mod inject;
 mod json;
 mod large;
 mod meter;
+mod pages;
 mod patience;
 mod prepare;
 pub mod providers;
+mod redemption;
 mod returned;
 mod rule;
 mod settle;
@@ -47,7 +49,8 @@ pub use content::Content;
 pub use denial::Denial;
 pub use head::Head;
 pub use patience::Patience;
-pub use rule::{AllowList, Effect, Operation, Passage, Rule};
+pub use redemption::RedeemedLease;
+pub use rule::{AllowList, Effect, Operation, Pages, Passage, Rule};
 
 use crate::authorization::Origin;
 use crate::domain::{ProviderName, QpuTokenId};
@@ -149,7 +152,8 @@ impl Broker {
         body: Body,
     ) -> Result<Response<Body>, Denial> {
         let adapter = &provider.adapter;
-        let admitted = match self.admit(&**adapter, door, head).await? {
+        let (admitted, body) = self.admit(&**adapter, door, head, body).await?;
+        let admitted = match admitted {
             admit::Admitted::Member(admitted) => admitted,
             admit::Admitted::Anonymous(operation) => {
                 return self.forward_anonymously(&**adapter, &operation, door, head).await;

@@ -61,7 +61,7 @@ impl Broker {
         let empty = body.is_end_stream();
         let (mut body, mut bytes, mut as_it_came, mut room) = (body, None, true, None);
         if member.operation.rule.request == Passage::Whole {
-            let (mut content, taken) = self.read_content(head, member.caller.user, body, &moved).await?;
+            let (mut content, kept) = self.read_content(head, member.caller.user, body, &moved).await?;
             let named = member.operation.jobs.clone();
             let Member { operation, caller, .. } = &mut *member;
             if operation.rule.effect == Effect::Here {
@@ -77,7 +77,7 @@ impl Broker {
                 return Err(Refusal::NotFound("job").into());
             }
             let (read, same) = content.into_bytes();
-            room = taken.filter(|_| read.len() > LARGE);
+            room = kept.filter(|_| read.len() > LARGE);
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
         } else if !empty {
             body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();

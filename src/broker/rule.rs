@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::Method;
+use serde_json::Value;
 
 use super::head::{Head, segment};
 use crate::domain::{JobKind, JobReference};
@@ -40,8 +41,39 @@ pub struct List {
     pub items: Cow<'static, str>,
     /// JSON pointer to the provider's id in each item.
     pub id: Cow<'static, str>,
+    /// What the items are.
+    pub kind: JobKind,
     /// JSON pointers to numbers of items, which are set to what is left.
-    pub counts: &'static [&'static str],
+    pub counts: Vec<Cow<'static, str>>,
+    /// How it comes in pages that are counted by position.
+    pub pages: Option<Pages>,
+}
+
+impl List {
+    /// What an item is.
+    #[must_use]
+    pub fn reference(&self, item: &Value) -> Option<JobReference> {
+        let id = match item.pointer(&self.id)? {
+            Value::String(id) => id.clone(),
+            Value::Number(id) => id.to_string(),
+            _ => return None,
+        };
+        Some(JobReference { kind: self.kind, id })
+    }
+}
+
+/// How a list is asked for page by page. Positions in it count what the caller may see, so the broker turns the provider's pages
+/// by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Pages {
+    /// The query's parameter for the number of items, and the answer's member that repeats it.
+    pub limit: &'static str,
+    /// The same for the number of items to be skipped.
+    pub offset: &'static str,
+    /// Most items that the provider gives at once.
+    pub most: usize,
+    /// Parameters that are set whatever the client says.
+    pub set: &'static [(&'static str, &'static str)],
 }
 
 /// One allowed operation.
@@ -64,8 +96,12 @@ pub struct Rule {
     pub answer: Passage,
     /// The list that the answer is.
     pub list: Option<List>,
+    /// Whether what it names is gone afterwards, with what the provider knows of its usage.
+    pub destroys: bool,
     /// Whether a request without any key may do it. It is sent without a credential.
     pub anonymous: bool,
+    /// Whether the member's key is in the request's body, for [`super::Adapter::key_in`].
+    pub key_in_body: bool,
 }
 
 impl Rule {
@@ -86,7 +122,9 @@ impl Rule {
             request: Passage::Stream,
             answer: Passage::Stream,
             list: None,
+            destroys: false,
             anonymous: false,
+            key_in_body: false,
         }
     }
 
@@ -100,6 +138,12 @@ impl Rule {
     #[must_use]
     pub fn cancels(self) -> Self {
         Self { effect: Effect::Cancel, ..self }
+    }
+
+    /// It deletes, for good: what is not over yet cannot be deleted, and what is over is booked before.
+    #[must_use]
+    pub fn destroys(self) -> Self {
+        Self { effect: Effect::Cancel, destroys: true, ..self }
     }
 
     /// The broker answers it.
@@ -134,8 +178,27 @@ impl Rule {
         id: impl Into<Cow<'static, str>>,
         counts: &'static [&'static str],
     ) -> Self {
-        let list = List { items: items.into(), id: id.into(), counts };
+        let counts = counts.iter().copied().map(Cow::Borrowed).collect();
+        let list = List { items: items.into(), id: id.into(), kind: JobKind::Job, counts, pages: None };
         Self { answer: Passage::Whole, list: Some(list), ..self }
+    }
+
+    /// The list is one of these, and not of jobs.
+    #[must_use]
+    pub fn of(self, kind: JobKind) -> Self {
+        Self { list: self.list.map(|list| List { kind, ..list }), ..self }
+    }
+
+    /// The list comes in pages.
+    #[must_use]
+    pub fn in_pages(self, pages: Pages) -> Self {
+        Self { list: self.list.map(|list| List { pages: Some(pages), ..list }), ..self }
+    }
+
+    /// The member's key is in the request's body.
+    #[must_use]
+    pub fn with_key_in_body(self) -> Self {
+        Self { key_in_body: true, ..self }
     }
 
     /// A request without any key may do it.
@@ -162,6 +225,7 @@ impl Rule {
 }
 
 /// A request that a rule allows.
+#[derive(Clone)]
 pub struct Operation {
     /// The rule.
     pub rule: Arc<Rule>,
@@ -220,9 +284,12 @@ impl AllowList {
         Self { mounts, rules: rules.into_iter().map(Arc::new).collect() }
     }
 
-    /// All rules, for whoever lists them.
-    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().map(|rule| &**rule)
+    /// All rules, with what a client puts in front of their paths, for whoever lists them.
+    pub fn rules(&self) -> impl Iterator<Item = (&'static str, &Rule)> {
+        let prefix = |rule: &Rule| {
+            self.mounts.iter().find(|(_, upstream)| *upstream == rule.upstream).map(|(prefix, _)| *prefix)
+        };
+        self.rules.iter().map(move |rule| (prefix(rule).unwrap_or_default(), &**rule))
     }
 
     /// The operation that a request asks for, if it is allowed.

@@ -6,11 +6,13 @@ use http_body_util::BodyExt;
 
 use super::adapter::Outgoing;
 use super::body::{Moved, Timed, full, read};
+use super::forward::Way;
 use super::json::parse;
 use super::upstream::boxed;
-use super::{Broker, Denial, Learned};
+use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;
+use crate::vault::{Binding, SealedCredential};
 
 /// How many jobs are taken at a time.
 const AT_ONCE: i64 = 32;
@@ -43,7 +45,7 @@ impl Broker {
     async fn settle(&self, job: &DueJob) {
         let outcome = match (&job.reference, job.state) {
             (Some(reference), JobState::Open) if reference.kind != JobKind::Lease => {
-                match self.ask(job, reference).await {
+                match self.ask(&job.binding, &job.sealed, reference, &job.place).await {
                     Ok(learned) => self.conclude(job, learned).await,
                     Err(denial) => {
                         tracing::info!(job = %job.id, code = denial.code, "a job's usage could not be asked for yet");
@@ -60,24 +62,44 @@ impl Broker {
     }
 
     /// Asks the provider, with the credential that submitted the job.
-    async fn ask(&self, job: &DueJob, reference: &JobReference) -> Result<Learned, Denial> {
-        let Some(provider) = self.providers.get(&job.binding.provider) else { return Ok(Learned::default()) };
+    async fn ask(
+        &self,
+        binding: &Binding,
+        sealed: &SealedCredential,
+        reference: &JobReference,
+        place: &str,
+    ) -> Result<Learned, Denial> {
+        let Some(provider) = self.providers.get(&binding.provider) else { return Ok(Learned::default()) };
         let adapter = &*provider.adapter;
-        let Some(operation) = adapter.settle(reference, &job.place) else { return Ok(Learned::default()) };
+        let Some(mut operation) = adapter.settle(reference, place) else { return Ok(Learned::default()) };
         let url = format!("{}/{}", adapter.base(&operation), operation.target);
         let method = operation.rule.method.clone();
         let outgoing = Outgoing { method, url, headers: HeaderMap::new(), body: None };
-        let injected = self.inject(adapter, &operation, outgoing, &job.binding, &job.sealed).await?;
+        let injected = self.inject(adapter, &mut operation, outgoing, binding, sealed).await?;
         let answer = self.upstream.send(injected.outgoing, full(""), &Moved::new()).await?;
         let status = answer.status();
-        if status == StatusCode::UNAUTHORIZED {
-            self.exchanges.forget((job.binding.token, job.binding.secret_version));
-        }
+        self.accepted(adapter, status, injected.exchanged.as_ref())?;
         let body = Timed::new(boxed(answer.into_body()), self.patience.idle, Moved::new()).boxed_unsync();
         let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
         let bytes = read(body, LONGEST).await.map_err(failed)?;
         let mut value = parse(&bytes).unwrap_or_default();
         Ok(adapter.learn(&operation, status, &mut value))
+    }
+
+    /// Books what jobs have used before the provider forgets them.
+    pub(super) async fn settle_first(&self, way: Way<'_>, operation: &Operation) -> Result<(), Denial> {
+        for job in &operation.jobs {
+            let learned = self.ask(way.binding, way.sealed, job, &operation.place).await?;
+            let Some((_, used)) = learned.used.iter().find(|(known, _)| known == job) else {
+                if learned.gone {
+                    continue;
+                }
+                let message = "what this job has used is not known yet; it can be deleted soon after it has ended";
+                return Err(Denial::new(StatusCode::CONFLICT, "usage_pending", message));
+            };
+            self.repository.settle_job(way.binding.token, job, *used).await?;
+        }
+        Ok(())
     }
 
     async fn conclude(&self, job: &DueJob, learned: Learned) -> crate::repository::Result<()> {

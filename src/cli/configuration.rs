@@ -1,6 +1,6 @@
 //! The configuration: defaults, then a TOML file, then the environment. Every key is explained in `config.example.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -147,11 +147,17 @@ pub struct MountConfiguration {
 }
 
 impl MountConfiguration {
+    fn leads_somewhere(&self) -> bool {
+        let at_root = |url: &str| is_base_url(url) && Url::parse(url).is_ok_and(|url| url.path() == "/");
+        (self.listen.is_some() || self.public_url.is_some()) && self.public_url.as_deref().is_none_or(at_root)
+    }
+
     /// As requests need to know it.
     pub fn mount(&self) -> Mount {
-        let listener = self.listen.map(|address| format!("http://{address}"));
-        let address = self.public_url.clone().or(listener).unwrap_or_default();
-        Mount { token: QpuTokenId::from(self.token), address: address.trim_end_matches('/').to_owned() }
+        let listener = || self.listen.map(|address| format!("http://{address}"));
+        let public = self.public_url.as_deref().and_then(|url| Url::parse(url).ok());
+        let public = public.map(|url| url.origin().ascii_serialization());
+        Mount { token: QpuTokenId::from(self.token), address: public.or_else(listener).unwrap_or_default() }
     }
 }
 
@@ -251,12 +257,10 @@ impl Configuration {
             ),
             (
                 "broker.mounts",
-                self.broker.mounts.iter().all(|mount| {
-                    (mount.listen.is_some() || mount.public_url.is_some())
-                        && mount.public_url.as_deref().is_none_or(is_base_url)
-                }),
-                "a list of tokens with a listener or an http or https URL each",
+                self.broker.mounts.iter().all(MountConfiguration::leads_somewhere),
+                "a list of tokens, each with a listener, an http or https URL without a path, or both",
             ),
+            ("broker.mounts", self.mounts_are_apart(), "at addresses that are not the API's and not each other's"),
             (
                 "public_url",
                 self.public_url.as_deref().is_none_or(is_base_url),
@@ -265,8 +269,18 @@ impl Configuration {
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((key, _, expected)) => Err(self.wrong(key, expected)),
-            None => self.reachable().map(drop),
+            None => self.upstreams().map(drop),
         }
+    }
+
+    /// Whether each mount can be told from the API and from the others.
+    fn mounts_are_apart(&self) -> bool {
+        let mut listeners = HashSet::from([self.listen, self.metrics_listen]);
+        let mut hosts: HashSet<_> = self.public_url.as_deref().and_then(authority).into_iter().collect();
+        self.broker.mounts.iter().all(|mount| {
+            mount.listen.is_none_or(|listener| listener.port() == 0 || listeners.insert(listener))
+                && mount.public_url.as_deref().is_none_or(|url| authority(url).is_some_and(|host| hosts.insert(host)))
+        })
     }
 
     /// The database's URL, with the password from its file if there is one.
@@ -311,6 +325,12 @@ fn is_base_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
     })
+}
+
+/// Host and port that a URL leads to.
+fn authority(url: &str) -> Option<(String, Option<u16>)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()))
 }
 
 /// A key as the operator can set it.

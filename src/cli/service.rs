@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::Failure;
 use super::configuration::{Configuration, DATABASE_URL_EXAMPLE};
-use crate::authentication::{AccessTokens, PasswordHasher};
+use crate::authentication::{AccessTokens, Passes, PasswordHasher};
 use crate::broker::{self, Broker};
 use crate::domain::Clock;
 use crate::http::{self, AppState};
@@ -138,9 +138,11 @@ pub async fn state(
     let retired: Vec<_> = retired.iter().map(|key| key.verifying_key().clone()).collect();
     let lifetime = configuration.access_token_seconds;
     let access_tokens = AccessTokens::new(&settings.public_url, AUDIENCE, lifetime, active, &retired)?;
+    let passes = Passes::new(&settings.public_url, active, &retired, repository.clock().clone())?;
     let settle_after = TimeDelta::seconds(configuration.broker.settle_after_seconds);
     let patience = configuration.broker.patience;
-    let broker = Arc::new(Broker::new(repository.clone(), configuration.reachable()?, settle_after, patience));
+    let reachable = configuration.reachable(&Arc::new(passes))?;
+    let broker = Arc::new(Broker::new(repository.clone(), reachable, settle_after, patience));
     Ok(AppState {
         repository,
         broker,

@@ -5,6 +5,7 @@ mod clock;
 mod email;
 mod id;
 mod job;
+mod lease;
 mod noun;
 mod page;
 mod provider;
@@ -19,6 +20,7 @@ pub use clock::{Clock, Timestamp};
 pub use email::EmailAddress;
 pub use id::{ApiKeyId, AuditEventId, InvitationId, JobId, LeaseId, OrganizationId, QpuTokenId, SessionId, UserId};
 pub use job::JobReference;
+pub use lease::{Lease, LeaseState};
 pub use noun::{
     Account, AccountMembership, ApiKeySummary, AuditEvent, Invitation, Organization, OrganizationSummary, QpuToken,
     Quota, Session, TokenOwner, User,
@@ -26,7 +28,9 @@ pub use noun::{
 pub use page::{Page, PageRequest};
 pub use provider::{CredentialForm, Provider, Providers};
 pub use refusal::{Refusal, RefusalKind};
-pub use text::{FieldName, InvalidText, KeyName, OrganizationName, PersonName, ProviderName, TokenName};
+pub use text::{
+    FieldName, InvalidText, KeyName, OrganizationName, PersonName, ProviderJobName, ProviderName, Purpose, TokenName,
+};
 pub use usage::{DailyUsage, Job, Usage, UserSummary};
 pub use user_reference::UserReference;
 pub use word::{JobKind, JobState, KeyScope, MembershipStatus, Outcome, Role, UserStatus};

@@ -55,7 +55,7 @@ type BuiltIn =
 
 const BUILT_IN: &[BuiltIn] = &[
     ("dwave", "D-Wave", "nanoseconds of QPU access time", 50_000_000, &[(&["token"], &[])]),
-    ("ibm", "IBM Quantum", "seconds of QPU time", 60, &[(&["token"], &[])]),
+    ("ibm", "IBM Quantum", "seconds of QPU time", 60, &[(&["token"], &["crn", "instance", "service_crn"])]),
     ("ionq", "IonQ", "milliseconds of execution", 10_000, &[(&["token"], &[])]),
     ("qctrl", "Q-CTRL", "jobs", 1, &[(&["token"], &[])]),
     ("fujitsu", "Fujitsu Digital Annealer", "milliseconds of solve time", 10_000, &[(&["token"], &[])]),
@@ -64,7 +64,10 @@ const BUILT_IN: &[BuiltIn] = &[
         "Amazon Braket",
         "shots",
         1000,
-        &[(&["access_key_id", "secret_access_key"], &["session_token"]), (&["token"], &[])],
+        &[
+            (&["access_key_id", "secret_access_key"], &["session_token", "results_bucket"]),
+            (&["token"], &["results_bucket"]),
+        ],
     ),
 ];
 
@@ -153,7 +156,7 @@ mod tests {
         assert_eq!(
             accept("aws", &["access_key_id"]),
             Err(Refusal::InvalidCredentialFields(
-                "aws takes {access_key_id, secret_access_key, session_token?} or {token}".to_owned()
+                "aws takes {access_key_id, secret_access_key, session_token?, results_bucket?} or {token, results_bucket?}".to_owned()
             ))
         );
     }

@@ -36,6 +36,24 @@ pub enum Refusal {
     /// A one-time token that is unknown, used or expired.
     #[error("the invitation is unknown, used or expired")]
     InvalidInvitation,
+    /// A lease that is unknown, used or expired, or whose maker may not use the token any more.
+    #[error("the lease is unknown, used or expired")]
+    InvalidLease,
+    /// Members hand the leases that they make to somebody else.
+    #[error("a lease is redeemed by somebody else than who made it")]
+    OwnLease,
+    /// What was redeemed cannot be taken back.
+    #[error("the lease has been redeemed")]
+    LeaseRedeemed,
+    /// What was used is booked once.
+    #[error("another figure has been reported already")]
+    UsageReported,
+    /// Nobody reported in time, and nothing was booked.
+    #[error("the time to report has passed; nothing was booked")]
+    UsageOverdue,
+    /// A provider's job is booked once.
+    #[error("this job has been reported with another lease")]
+    JobReported,
     /// An organization keeps at least one active admin.
     #[error("{0:?} would lose its last active admin")]
     LastAdmin(String),
@@ -152,6 +170,7 @@ impl Refusal {
             Self::InsufficientScope => (Forbidden, "insufficient_scope"),
             Self::SessionRequired => (Forbidden, "session_required"),
             Self::KeyIsBound => (Forbidden, "key_is_bound"),
+            Self::OwnLease => (Forbidden, "own_lease"),
             Self::NotHomeOrganization => (Forbidden, "not_home_organization"),
             Self::TokenDisabled => (Forbidden, "token_disabled"),
             Self::TokenExpired => (Forbidden, "token_expired"),
@@ -171,9 +190,14 @@ impl Refusal {
             Self::NotAMember => (Conflict, "not_a_member"),
             Self::TokenNameTaken => (Conflict, "token_name_taken"),
             Self::QuotaExists => (Conflict, "quota_exists"),
+            Self::LeaseRedeemed => (Conflict, "lease_redeemed"),
+            Self::UsageReported => (Conflict, "usage_reported"),
+            Self::UsageOverdue => (Conflict, "usage_overdue"),
+            Self::JobReported => (Conflict, "job_reported"),
             Self::IdempotencyInProgress => (Conflict, "idempotency_in_progress"),
             Self::PreconditionFailed => (Precondition, "precondition_failed"),
             Self::InvalidInvitation => (Invalid, "invalid_invitation"),
+            Self::InvalidLease => (Invalid, "invalid_lease"),
             Self::UnknownProvider => (Invalid, "unknown_provider"),
             Self::InvalidCredentialFields(_) => (Invalid, "invalid_credential_fields"),
             Self::InvalidWindow => (Invalid, "invalid_window"),

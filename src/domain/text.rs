@@ -98,6 +98,10 @@ text! {
     TokenName = visible_text(200);
     /// What the owner calls an API key.
     KeyName = visible_text(200);
+    /// What a lease is for.
+    Purpose = visible_text(200);
+    /// A provider's own name for a job.
+    ProviderJobName = visible_text(200);
     /// A hardware provider: `dwave`, `ibm`, … or one that the operator has configured.
     ProviderName = word(32);
     /// A field of a provider's credential: `token`, `secret_access_key`, …

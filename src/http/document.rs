@@ -55,6 +55,7 @@ impl Modify for Tags {
             ("qpu-tokens", "Hardware access tokens, organizations' and one's own"),
             ("quotas", "Limits on an organization's tokens"),
             ("usage", "What was used of a token, by whom, and who may"),
+            ("leases", "For solver back ends: a credential, once, for one job of a member"),
             ("audit-events", "Who did what"),
             ("providers", "Hardware providers"),
             ("operations", "For those who run the service"),

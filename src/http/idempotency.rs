@@ -39,6 +39,15 @@ pub async fn replay(State(state): State<AppState>, request: Request, next: Next)
     }
 }
 
+/// For answers that must not be kept: a client that wants one repeated is told so before anything is done.
+pub async fn refuse(request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(KEY) {
+        return next.run(request).await;
+    }
+    let detail = "cannot be used here: this answer is not kept".to_owned();
+    Problem::invalid(vec![Violation { pointer: "/Idempotency-Key".to_owned(), detail }]).into_response()
+}
+
 fn key(request: &Request) -> Result<Option<String>> {
     let Some(value) = request.headers().get(KEY).filter(|_| request.method() == Method::POST) else { return Ok(None) };
     let good = |key: &&str| (1..=200).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());

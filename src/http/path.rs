@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use super::problem::{Problem, Result};
 use super::state::AppState;
 use crate::domain::{
-    ApiKeyId, InvitationId, OrganizationId, QpuTokenId, Refusal, Role, SessionId, TokenName, UserReference,
+    ApiKeyId, InvitationId, LeaseId, OrganizationId, QpuTokenId, Refusal, Role, SessionId, TokenName, UserReference,
 };
 
 /// Something that a path can name.
@@ -52,6 +52,7 @@ macro_rules! named {
 named! {
     ApiKeyId: "api_key", "API key";
     InvitationId: "invitation", "invitation";
+    LeaseId: "lease", "lease";
     OrganizationId: "organization", "organization";
     QpuTokenId: "token", "QPU token";
     Role: "role", "role";

@@ -144,6 +144,7 @@ impl From<AuthenticationError> for Problem {
             E::Malformed => unauthenticated("the API key is malformed"),
             E::InvalidAccessToken => unauthenticated("the access token is not valid"),
             E::ExpiredAccessToken => unauthenticated("the access token has expired"),
+            E::InvalidPass => unauthenticated("the pass is not valid"),
             E::Conflicting => unauthenticated("Authorization and Luna-API-Key carry different credentials"),
             E::UnknownScheme => unauthenticated("Authorization must be \"Bearer\" and a token"),
             E::UnfitPassword(detail) => {

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -28,6 +28,7 @@ pub(crate) use route;
 /// A handler at its path, with its gate.
 pub struct GatedRoute {
     guarded: Guarded,
+    kept: bool,
     served: Served,
 }
 
@@ -51,7 +52,13 @@ impl GatedRoute {
     /// For the macro [`route`] only.
     #[must_use]
     pub fn new(guarded: Guarded, documented: UtoipaMethodRouter<AppState>) -> Self {
-        Self { guarded, served: Served::Documented(documented) }
+        Self { guarded, kept: true, served: Served::Documented(documented) }
+    }
+
+    /// Of this route no answer is kept, whatever the client asks for: it has a credential in it.
+    #[must_use]
+    pub fn never_kept(self) -> Self {
+        Self { kept: false, ..self }
     }
 
     /// A route of somebody else's API, which is not ours to describe. It has a gate like any other.
@@ -67,7 +74,7 @@ impl GatedRoute {
             .find(|known| MethodFilter::try_from(known.clone()).is_ok_and(|filter| filter == method));
         let address =
             Address { method: named.unwrap_or_default(), path: path.to_owned(), permission: guarded.permission };
-        Self { guarded, served: Served::Undocumented(address, on(method, handler)) }
+        Self { guarded, kept: true, served: Served::Undocumented(address, on(method, handler)) }
     }
 }
 
@@ -94,14 +101,14 @@ impl Api {
     /// Adds a route. Unless it is public, a layer in front of its gate turns away whoever presents no credential.
     #[must_use]
     pub fn route(mut self, route: GatedRoute) -> Self {
-        let permission = route.guarded.permission;
+        let (permission, kept) = (route.guarded.permission, route.kept);
         let router = match route.served {
             Served::Documented((schemas, paths, methods)) => {
-                let methods = self.behind_credential(permission, methods);
-                self.router.routes((schemas, describe(paths, permission), methods))
+                let methods = self.behind_credential(permission, kept, methods);
+                self.router.routes((schemas, describe(paths, permission, kept), methods))
             }
             Served::Undocumented(address, methods) => {
-                let methods = self.behind_credential(permission, methods);
+                let methods = self.behind_credential(permission, kept, methods);
                 let router = self.router.route(&address.path, methods);
                 self.undocumented.push(address);
                 router
@@ -114,14 +121,16 @@ impl Api {
     fn behind_credential(
         &self,
         permission: Option<&'static str>,
+        kept: bool,
         methods: MethodRouter<AppState>,
     ) -> MethodRouter<AppState> {
-        match (permission, &self.state) {
-            (Some(_), Some(state)) => methods
-                .route_layer(from_fn_with_state(state.clone(), idempotency::replay))
-                .route_layer(from_fn_with_state(state.clone(), credential::require)),
-            _ => methods,
-        }
+        let (Some(_), Some(state)) = (permission, &self.state) else { return methods };
+        let methods = if kept {
+            methods.route_layer(from_fn_with_state(state.clone(), idempotency::replay))
+        } else {
+            methods.route_layer(from_fn(idempotency::refuse))
+        };
+        methods.route_layer(from_fn_with_state(state.clone(), credential::require))
     }
 
     /// The routes that the documentation does not have.
@@ -137,7 +146,7 @@ impl Api {
 
 /// Adds to an operation what follows from its gate and its form: permission, security, the idempotency header, and the
 /// problems that a request to it can meet.
-fn describe(mut paths: Paths, permission: Option<&'static str>) -> Paths {
+fn describe(mut paths: Paths, permission: Option<&'static str>, kept: bool) -> Paths {
     for (path, item) in &mut paths.paths {
         let operations = [
             (Method::GET, &mut item.get),
@@ -154,7 +163,7 @@ fn describe(mut paths: Paths, permission: Option<&'static str>) -> Paths {
                 None => vec![SecurityRequirement::default()],
                 Some(_) => SCHEMES.map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES)).to_vec(),
             });
-            if permission.is_some() && method == Method::POST {
+            if permission.is_some() && kept && method == Method::POST {
                 operation.parameters.get_or_insert_default().push(idempotency_key().into());
             }
             for (status, description) in problems(path, &method, operation, permission.is_some()) {

@@ -58,10 +58,13 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Whether a request for this host is meant for it.
+    /// Whether a request with this `Host` is meant for it. The port of the scheme may be left out.
     #[must_use]
     pub fn has_host(&self, host: &str) -> bool {
-        self.address.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
+        let Some((scheme, own)) = self.address.split_once("://") else { return false };
+        let port = if scheme == "https" { ":443" } else { ":80" };
+        let without_port = |host| str::strip_suffix(host, port).unwrap_or(host);
+        without_port(own).eq_ignore_ascii_case(without_port(host))
     }
 }
 
@@ -84,4 +87,25 @@ pub struct LoginLimits {
     pub per_address: i32,
     /// To one account, from addresses that it was never logged in to from.
     pub per_account: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_found_by_its_host_alone() {
+        let mount = |address: &str| Mount { token: QpuTokenId::new(), address: address.to_owned() };
+        let named = mount("https://ionq.example.org");
+        for host in ["ionq.example.org", "IonQ.example.org", "ionq.example.org:443"] {
+            assert!(named.has_host(host), "{host}");
+        }
+        for host in
+            ["", "example.org", "ionq.example.org.", "ionq.example.org:80", "x.ionq.example.org", "ionq.example.org/v1"]
+        {
+            assert!(!named.has_host(host), "{host}");
+        }
+        assert!(mount("http://127.0.0.1:9100").has_host("127.0.0.1:9100"));
+        assert!(!mount("http://127.0.0.1:9100").has_host("127.0.0.1"));
+    }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 
 use super::input::Violations;
 use crate::authentication::{NewPassword, Password};
 use crate::domain::{
     EmailAddress, FieldName, InvitationId, KeyName, KeyScope, OrganizationId, OrganizationName, PersonName,
-    ProviderName, QpuTokenId, Role, Timestamp, TokenName, UserId, UserReference, UserStatus,
+    ProviderJobName, ProviderName, Purpose, QpuTokenId, Role, Timestamp, TokenName, UserId, UserReference, UserStatus,
 };
 use crate::vault::{Credential, Secret};
 
@@ -43,6 +43,7 @@ parsed! {
     KeyScope => |error| error.to_string();
     OrganizationName => |error| error.to_string();
     PersonName => |error| error.to_string();
+    ProviderJobName => |error| error.to_string();
     ProviderName => |error| error.to_string();
     Role => |error| error.to_string();
     TokenName => |error| error.to_string();
@@ -50,6 +51,7 @@ parsed! {
     UserStatus => |error| error.to_string();
     OrganizationId => |_| "must be a UUID".to_owned();
     InvitationId => |_| "must be a UUID".to_owned();
+    Purpose => |error| error.to_string();
     QpuTokenId => |_| "must be a UUID".to_owned();
     UserId => |_| "must be a UUID".to_owned();
     Moment => |()| "must be an RFC 3339 date and time in the years 2000 to 9999".to_owned();
@@ -201,6 +203,38 @@ impl Deserr<Violations> for Amount {
         amount
             .map(Self)
             .ok_or_else(|| Violations::one(location, "must be a whole number from 0 to 9223372036854775807"))
+    }
+}
+
+/// What a solver says was used: 0 to 10¹⁵ of a provider's native unit, so that sums stay numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct ReportedAmount(pub i64);
+
+impl Deserr<Violations> for ReportedAmount {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Violations> {
+        match Amount::deserialize_from_value(value, location) {
+            Ok(Amount(amount @ 0..=1_000_000_000_000_000)) => Ok(Self(amount)),
+            _ => Err(Violations::one(location, "must be a whole number from 0 to 1000000000000000")),
+        }
+    }
+}
+
+/// How long a lease can be redeemed: 10 to 3600 seconds, 300 by default.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseSeconds(pub TimeDelta);
+
+impl Default for LeaseSeconds {
+    fn default() -> Self {
+        Self(TimeDelta::seconds(300))
+    }
+}
+
+impl Deserr<Violations> for LeaseSeconds {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Violations> {
+        match Amount::deserialize_from_value(value, location) {
+            Ok(Amount(seconds @ 10..=3600)) => Ok(Self(TimeDelta::seconds(seconds))),
+            _ => Err(Violations::one(location, "must be a whole number from 10 to 3600")),
+        }
     }
 }
 

@@ -23,7 +23,8 @@ impl Repository {
         user: Option<&UserReference>,
     ) -> Result<Access> {
         let own = user.is_none_or(|user| grant.is_by(user));
-        if !own && !(grant.is_admin() && grant.oversees()) {
+        let may_ask = own || grant.is_admin() && grant.oversees();
+        if !may_ask {
             return Err(Refusal::Forbidden("the admin role in this organization or above it").into());
         }
         let now = self.now();

@@ -233,10 +233,13 @@ pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId, was_
     end_credentials(change, user).await
 }
 
-/// Ends all sessions and keys of an account.
+/// Ends all sessions and keys of an account, and the leases that no solver has redeemed yet.
 pub(super) async fn end_credentials(change: &mut Change, user: UserId) -> Result<()> {
     sqlx::query!("DELETE FROM sessions WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
     sqlx::query!("DELETE FROM api_keys WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
+    sqlx::query!("DELETE FROM leases WHERE user_id = $1 AND redeemed_at IS NULL", user.uuid())
+        .execute(&mut **change)
+        .await?;
     forget_answers(change, user).await
 }
 

@@ -1,16 +1,14 @@
-//! Who may use a token right now: one statement from the key to the sealed credential, with every request, never cached.
+//! Who may use a token right now: one statement from the key to the sealed credential, never cached.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::admission_queue::{AdmissionQueue, Question};
 use super::{Repository, Result};
 use crate::authentication::{ApiKeyDigest, UseKey};
 use crate::authorization::action::jobs::Use;
 use crate::authorization::{Authenticator, Grant, OfToken, Origin, Reach, Standing, decide_use};
-use crate::domain::{
-    ApiKeyId, JobKind, JobReference, KeyScope, OrganizationId, ProviderName, QpuTokenId, Refusal, Timestamp,
-    TokenOwner, UserId,
-};
+use crate::domain::{JobKind, JobReference, OrganizationId, ProviderName, QpuTokenId, Refusal, TokenOwner, UserId};
 use crate::vault::{Binding, SealedCredential, SealedField, VaultError, WrappedKey};
 
 /// Somebody who may use a token, and the credential that goes with the request, still sealed.
@@ -23,11 +21,13 @@ pub struct Admission {
     pub sealed: SealedCredential,
     /// Where the first of the named jobs is.
     pub place: Option<String>,
-    /// How long the key had not been used; `None` if never.
-    pub key_last_used: Option<Timestamp>,
 }
 
 impl Repository {
+    fn admissions(&self) -> &AdmissionQueue {
+        self.admissions.get_or_init(|| AdmissionQueue::start(self.options.clone(), self.clock.clone()))
+    }
+
     /// The provider of a token. It never changes, so it may be remembered; it tells nothing about who may use the token.
     pub async fn provider_of(&self, token: QpuTokenId) -> Result<Option<ProviderName>> {
         let name = self
@@ -54,22 +54,9 @@ impl Repository {
     ) -> Result<Admission> {
         let refused = || Refusal::Unauthenticated("the API key is unknown, ended or expired");
         let now = self.now();
-        let (kinds, ids): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.kind.as_str(), job.id.as_str())).unzip();
-        let row = self
-            .again_if_disconnected(|| {
-                sqlx::query_file!(
-                    "src/repository/admission.sql",
-                    key.id().uuid(),
-                    token.uuid(),
-                    now,
-                    &kinds as _,
-                    &ids as _
-                )
-                .fetch_optional(&self.pool)
-            })
-            .await?
-            .ok_or_else(refused)?;
-        if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?) {
+        let question = Question { key: key.id(), token, jobs: jobs.iter().cloned().collect() };
+        let row = self.admissions().ask(question).await?.ok_or_else(refused)?;
+        if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?, token) {
             return Err(refused().into());
         }
         let (Some(id), Some(provider)) = (row.token, row.provider) else {
@@ -90,13 +77,13 @@ impl Repository {
         let reach = Reach {
             token: OfToken { token: id, owner, member_of: row.member_of },
             user: row.member_of.is_some() || owner == TokenOwner::User(row.user_id) && row.bound_to.is_none(),
-            admin: row.admin.unwrap_or_default(),
+            admin: row.looks_after,
             enabled: row.enabled.unwrap_or_default(),
             expires_at: row.token_expires_at,
-            outside_window: row.outside_window.unwrap_or_default(),
+            outside_window: row.outside_window,
         };
         let grant = decide_use(&reach, Arc::new(standing), origin.clone(), now, !jobs.is_empty())?;
-        if usize::try_from(row.seen_jobs.unwrap_or_default()) != Ok(jobs.len()) {
+        if usize::try_from(row.seen_jobs) != Ok(jobs.len()) {
             return Err(Refusal::NotFound("job").into());
         }
         let (Some(secret_version), Some(format), Some(kek_id), Some(wrapped_data_key), Some(names), Some(ciphertexts)) =
@@ -111,8 +98,22 @@ impl Repository {
             binding: Binding { owner, token: id, secret_version, provider },
             sealed: SealedCredential { format, key: WrappedKey { kek_id, wrapped_data_key }, fields: fields.collect() },
             place: row.place,
-            key_last_used: row.key_last_used,
         })
+    }
+
+    /// How many jobs with this token the caller may see at the provider.
+    pub async fn count_visible_jobs(&self, grant: &Grant<Use>) -> Result<usize> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM jobs j
+                WHERE j.qpu_token_id = $1 AND j.kind = 'job' AND j.provider_job_id IS NOT NULL
+                  AND sees_job($2, $3, j.user_id, j.organization_id)"#,
+            grant.token().uuid(),
+            grant.caller().map(UserId::uuid),
+            grant.authenticator().and_then(Authenticator::bound_to).map(OrganizationId::uuid),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(usize::try_from(count).unwrap_or_default())
     }
 
     /// Which of these jobs the caller may see.

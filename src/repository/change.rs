@@ -41,6 +41,7 @@ impl Precondition {
 }
 
 /// What the audit log says a change was done to.
+#[derive(Clone)]
 pub(super) struct Target {
     organization: Option<OrganizationId>,
     kind: &'static str,

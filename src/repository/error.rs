@@ -70,6 +70,7 @@ fn refusal(error: &dyn DatabaseError) -> Option<Refusal> {
         "already_a_member" => Refusal::AlreadyMember,
         "token_name_taken" | "personal_token_name_taken" => Refusal::TokenNameTaken,
         "quota_exists" => Refusal::QuotaExists,
+        "job_is_known" => Refusal::JobReported,
         "quota_window" => Refusal::InvalidWindow,
         _ => return None,
     })

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::change::{Change, Event, Target};
-use super::{Repository, Result};
+use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
 use crate::domain::{
@@ -69,30 +69,28 @@ impl Repository {
     /// [`Refusal::QuotaExhausted`] or [`Refusal::QuotaNotActive`].
     pub async fn reserve_jobs(&self, grant: &Grant<Submit>, submission: &Submission<'_>) -> Result<Vec<JobId>> {
         let OfToken { token, member_of, .. } = grant.of_token();
-        let ids: Vec<Uuid> = submission.amounts.iter().map(|_| JobId::new().uuid()).collect();
-        let refusal = sqlx::query_scalar!(
-            "SELECT reserve_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            token.uuid(),
-            submission.secret_version,
-            grant.caller().map(UserId::uuid),
-            member_of.map(OrganizationId::uuid),
-            submission.kind.as_str(),
-            submission.place,
-            &ids,
-            submission.amounts,
-            self.now(),
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        match refusal {
-            None => Ok(ids.into_iter().map(JobId::from).collect()),
-            Some(word) => Err(self::refusal(&word).into()),
-        }
+        let person = grant.caller().ok_or(Refusal::Forbidden("a login"))?;
+        let mut connection = self.pool.acquire().await?;
+        reserve(&mut connection, Reserving { token, person, member_of, submission }, self.now()).await
     }
 
     /// Opens the jobs that the provider took and releases the others; each is an event of its own. Answers which of the
     /// provider's names were somebody else's before: those must not be shown to the caller.
     pub async fn submit_jobs(
+        &self,
+        grant: &Grant<Submit>,
+        kind: JobKind,
+        jobs: &[Submitted],
+        check_after: TimeDelta,
+    ) -> Result<Vec<String>> {
+        match self.open_jobs(grant, kind, jobs, check_after).await {
+            // Somebody was opening a job of the same name at this very moment. Now it is known.
+            Err(Error::Refused(Refusal::JobReported)) => self.open_jobs(grant, kind, jobs, check_after).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn open_jobs(
         &self,
         grant: &Grant<Submit>,
         kind: JobKind,
@@ -183,7 +181,7 @@ impl Repository {
         for job in jobs {
             // What a cancelled job has used is known soon.
             let id = sqlx::query_scalar!(
-                r#"UPDATE jobs SET check_at = least(check_at, $4)
+                r#"UPDATE jobs SET check_at = CASE WHEN state = 'open' THEN least(check_at, $4) END
                     WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3 RETURNING id AS "id: JobId""#,
                 grant.token().uuid(),
                 job.kind.as_str(),
@@ -197,6 +195,31 @@ impl Repository {
             }
         }
         change.commit_recorded().await
+    }
+
+    /// Gives the parts of a job, which the provider has named, to whoever the job belongs to. What they use is booked with it.
+    pub async fn adopt_parts(&self, token: QpuTokenId, whole: &JobReference, parts: &[&JobReference]) -> Result<()> {
+        let ids: Vec<Uuid> = parts.iter().map(|_| JobId::new().uuid()).collect();
+        let (kinds, names): (Vec<_>, Vec<_>) = parts.iter().map(|part| (part.kind.as_str(), part.id.as_str())).unzip();
+        sqlx::query!(
+            "INSERT INTO jobs (id, qpu_token_id, secret_version, user_id, organization_id, kind, place, provider_job_id, state,
+                               reserved, used, created_at, ended_at)
+             SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, part.kind,
+                    whole.place, part.name, 'settled', 0, 0, whole.created_at, $7
+               FROM jobs whole, unnest($4::uuid[], $5::text[], $6::text[]) AS part (id, kind, name)
+              WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
+                 ON CONFLICT DO NOTHING",
+            token.uuid(),
+            whole.kind.as_str(),
+            whole.id,
+            &ids,
+            &kinds as _,
+            &names as _,
+            self.now(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Books what a job used, once: whoever learns it first. Answers whether this was it.
@@ -303,6 +326,41 @@ impl Repository {
         }
         let target = Target::new(grant.audited_in(), "qpu-token", grant.token().uuid()).with("requests", counts);
         if refused { change.commit_refusal(target).await } else { change.commit(target).await }
+    }
+}
+
+/// Who reserves what.
+pub(super) struct Reserving<'a> {
+    pub(super) token: QpuTokenId,
+    pub(super) person: UserId,
+    pub(super) member_of: Option<OrganizationId>,
+    pub(super) submission: &'a Submission<'a>,
+}
+
+/// Reserves room in all limits that apply, or in none.
+pub(super) async fn reserve(
+    connection: &mut sqlx::PgConnection,
+    Reserving { token, person, member_of, submission }: Reserving<'_>,
+    now: Timestamp,
+) -> Result<Vec<JobId>> {
+    let ids: Vec<Uuid> = submission.amounts.iter().map(|_| JobId::new().uuid()).collect();
+    let refused = sqlx::query_scalar!(
+        "SELECT reserve_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        token.uuid(),
+        submission.secret_version,
+        person.uuid(),
+        member_of.map(OrganizationId::uuid),
+        submission.kind.as_str(),
+        submission.place,
+        &ids,
+        submission.amounts,
+        now,
+    )
+    .fetch_one(connection)
+    .await?;
+    match refused {
+        None => Ok(ids.into_iter().map(JobId::from).collect()),
+        Some(word) => Err(refusal(&word).into()),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod accounts;
+mod admission_queue;
 mod admissions;
 mod api_keys;
 mod audit_events;
@@ -15,6 +16,7 @@ mod error;
 mod idempotent_answers;
 mod invitations;
 mod jobs;
+mod leases;
 mod logins;
 mod organizations;
 mod qpu_tokens;
@@ -28,7 +30,7 @@ mod sweep;
 mod usage;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -37,6 +39,8 @@ use tokio::sync::Mutex;
 
 use crate::domain::{Clock, Timestamp};
 use crate::vault::Vault;
+
+use admission_queue::AdmissionQueue;
 
 pub use accounts::AccountChange;
 pub use admissions::Admission;
@@ -47,6 +51,7 @@ pub use error::{Error, Result};
 pub use idempotent_answers::{Claim, PendingAnswer};
 pub use invitations::{Acceptance, Invitee};
 pub use jobs::{DueJob, Submission, Submitted};
+pub use leases::{NewLease, Redemption};
 pub use logins::{Limit, LoginAccount, LoginAttempt};
 pub use organizations::{Bootstrap, OrganizationChange};
 pub use qpu_tokens::{NewToken, TokenChange, TokenFilter};
@@ -67,6 +72,8 @@ pub struct Repository {
     clock: Clock,
     vault: Arc<Vault>,
     last_readiness: Arc<Mutex<Option<(Timestamp, Readiness)>>>,
+    options: PgConnectOptions,
+    admissions: Arc<OnceLock<AdmissionQueue>>,
 }
 
 impl Repository {
@@ -86,8 +93,8 @@ impl Repository {
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
-            .connect_lazy_with(options);
-        Ok(Self { pool, clock, vault, last_readiness: Arc::default() })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, clock, vault, last_readiness: Arc::default(), options, admissions: Arc::default() })
     }
 
     /// Brings the schema up to date. Replicas may call this at the same time: one waits for the other.
@@ -101,6 +108,9 @@ impl Repository {
 
     /// Ends all connections; running statements may finish.
     pub async fn close(&self) {
+        if let Some(admissions) = self.admissions.get() {
+            admissions.close();
+        }
         self.pool.close().await;
     }
 

@@ -289,7 +289,7 @@ impl Repository {
         )
         .fetch_one(&mut *change)
         .await?;
-        destroy_unneeded_secrets(&mut *change, Some(id), now).await?;
+        destroy_unneeded_secrets(&mut change, Some(id), now).await?;
         let target = Target::new(audited_in(grant), "qpu-token", id.uuid());
         change.commit(target.with("secret_version", secret_version)).await?;
         Ok(token)

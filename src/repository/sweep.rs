@@ -1,11 +1,16 @@
 //! Throwing away what has expired and nobody will ask for again.
 
+use chrono::TimeDelta;
+
 use super::idempotent_answers::KEPT_FOR;
 use super::qpu_tokens::destroy_unneeded_secrets;
 use super::{Repository, Result};
 
+/// How long a lease that expired is still listed.
+const LEASES_SHOWN_FOR: TimeDelta = TimeDelta::days(7);
+
 impl Repository {
-    /// Deletes expired sessions, forgotten log-in failures and old idempotent answers, and destroys replaced secrets that no
+    /// Deletes expired sessions and leases, forgotten log-in failures and old idempotent answers, and destroys replaced secrets that no
     /// job needs any more; answers how many rows went.
     pub async fn sweep(&self) -> Result<u64> {
         let now = self.now();
@@ -21,7 +26,13 @@ impl Repository {
         let answers = sqlx::query!("DELETE FROM idempotent_answers WHERE created_at <= $1", now - KEPT_FOR)
             .execute(&self.pool)
             .await?;
+        // Kept for a while, so that whoever made one can see that no solver came.
+        let leases =
+            sqlx::query!("DELETE FROM leases WHERE redeemed_at IS NULL AND expires_at <= $1", now - LEASES_SHOWN_FOR)
+                .execute(&self.pool)
+                .await?;
         let secrets = destroy_unneeded_secrets(&mut *self.pool.acquire().await?, None, now).await?;
-        Ok(sessions.rows_affected() + attempts.rows_affected() + answers.rows_affected() + secrets)
+        let rows = [sessions, attempts, answers, leases].map(|gone| gone.rows_affected());
+        Ok(rows.iter().sum::<u64>() + secrets)
     }
 }

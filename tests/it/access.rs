@@ -1,6 +1,11 @@
 //! Why somebody may use a token, or not; and that it is so.
 
+use std::collections::{BTreeSet, HashSet};
+
 use chrono::TimeDelta;
+use luna_organizations::authentication::UseKey;
+use luna_organizations::authorization::Origin;
+use luna_organizations::repository::Error;
 use serde_json::{Value, json};
 
 use crate::support::ledger::Job;
@@ -158,4 +163,85 @@ async fn others_are_for_admins_to_ask_about() {
         };
     }
     admin.get(&paths::access(&south, &token)).await.expect_problem(404, "not_found");
+}
+
+/// What is told and what the broker does, for people who stand to a token in every way.
+#[tokio::test]
+async fn it_is_told_as_the_broker_decides() {
+    let app = App::start().await;
+    let acme = app.organization(&app.root, "Acme").await;
+    let lab = app.organization(&acme, "Lab").await;
+    let beside = app.organization(&app.root, "Beside").await;
+    let token = app.token(&acme, "one", "secret").await;
+    let mut keys = Vec::new();
+    for (place, name, role) in [
+        (&acme, "ada", None),
+        (&acme, "adam", Some("admin")),
+        (&lab, "lea", None),
+        (&lab, "leo", Some("admin")),
+        (&beside, "bea", Some("admin")),
+        (&app.root, "ron", Some("admin")),
+        (&app.root, "sol", Some("solver")),
+    ] {
+        let person = match role {
+            None => app.member(place, name).await,
+            Some(role) => app.member_with_role(place, name, role).await,
+        };
+        let made = person.post("/v1/me/api-keys", &json!({"name": "use", "scope": "use"})).await.expect(201);
+        let text = made["api_key"].as_str().unwrap();
+        keys.push((Caller::with_api_key(&app.base_url, text), name, UseKey::parse(text).unwrap()));
+    }
+    let (path, token_path) = (paths::access(&acme, &token), paths::token(&acme, &token));
+    let (now, hour) = (app.clock.now(), TimeDelta::hours(1));
+    let mut seen = BTreeSet::new();
+    for change in [
+        json!({"inherited": true}),
+        json!({"inherited": false}),
+        json!({"inherited": true, "enabled": false}),
+        json!({"enabled": true, "expires_at": now - hour}),
+        json!({"expires_at": now + hour}),
+        json!({"quota": 5, "start": now + hour}),
+    ] {
+        let answer = match change.get("quota") {
+            None => app.admin.patch(&token_path, &change).await,
+            Some(_) => app.admin.put(&paths::quota(&acme, &token), &change).await,
+        };
+        answer.expect(200);
+        for (caller, name, key) in &keys {
+            let told = caller.get(&path).await;
+            let told = if told.status == 200 {
+                verdict(&told.json()).1.to_owned()
+            } else {
+                format!("{}", told.status.as_u16())
+            };
+            let decided = app.repository.admit(key, token.parse().unwrap(), &HashSet::new(), &Origin::default()).await;
+            let decided = match decided {
+                Ok(admission) if admission.grant.is_user() => "allowed",
+                Ok(_) => "looks_after",
+                Err(Error::Refused(refusal)) => refusal.code(),
+                Err(error) => panic!("{error}"),
+            };
+            seen.insert(format!("{told}: {decided}"));
+            let agree = match told.as_str() {
+                "member" | "member_below" => decided == "allowed",
+                // An admin from above looks after others' jobs; and is told first if the token cannot be used at all.
+                "not_a_member" => decided != "allowed",
+                "403" | "404" => decided == "not_found",
+                reason => decided == reason,
+            };
+            assert!(agree, "{name} after {change}: told {told}, decided {decided}");
+        }
+    }
+    for pair in [
+        "member: allowed",
+        "member_below: allowed",
+        "not_a_member: looks_after",
+        "403: not_found",
+        "404: not_found",
+        "quota_not_active: quota_not_active",
+        "token_disabled: token_disabled",
+        "token_expired: token_expired",
+    ] {
+        assert!(seen.contains(pair), "{pair} in {seen:?}");
+    }
 }

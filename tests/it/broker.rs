@@ -1,7 +1,9 @@
-//! The broker, with D-Wave as its provider: what members get through it, and what it writes down.
+//! The broker: what members get through it, and what it writes down. D-Wave is its provider, where nothing else is said.
 
 mod audit;
+mod braket;
 mod failures;
+mod ibm;
 mod limits;
 mod outages;
 mod ownership;

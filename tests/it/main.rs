@@ -17,6 +17,7 @@ mod hostile;
 mod idempotency;
 mod invitations;
 mod isolation;
+mod leases;
 mod luna_sdk;
 mod organizations;
 mod outage;

@@ -48,10 +48,10 @@ async fn a_limit_counts_the_jobs_of_its_window() {
     let now = app.clock.now();
     let (organization, at) = (Some(app.root.as_str()), now - TimeDelta::days(40));
     let of_ada = Job { token: &token, secret_version: 1, user: &ada.id, organization, reserved: 100, at: now };
-    let of_ida = Job { user: &ida.id, ..of_ada.clone() };
+    let of_other = Job { user: &ida.id, ..of_ada.clone() };
     Job { at, ..of_ada.clone() }.run(&app.database, 1000).await;
     of_ada.run(&app.database, 30).await;
-    of_ida.run(&app.database, 7).await;
+    of_other.run(&app.database, 7).await;
     let open = of_ada.submit(&app.database).await;
 
     // Set afterwards, it knows of what was before.
@@ -77,7 +77,7 @@ async fn a_limit_counts_the_jobs_of_its_window() {
     app.admin.put(&adas, &json!({"quota": 36, "start": now - day})).await.expect(200);
     app.admin.delete(&everyone).await.expect(204);
     assert_eq!(of_ada.reserve(&app.database).await.unwrap_err(), "quota_exhausted");
-    of_ida.submit(&app.database).await;
+    of_other.submit(&app.database).await;
     Job { reserved: 1, ..of_ada.clone() }.submit(&app.database).await;
     assert_eq!(told(&adas).await, (35, 1));
 }

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod last_admin;
+mod leases;
 mod leaving;
 mod limits;
 mod names;

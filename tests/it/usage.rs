@@ -167,9 +167,9 @@ async fn a_table_is_safe_to_open() {
     let app = &used.app;
     let added = app.admin.post(&paths::users(&app.root), &person("=1+1@example.com")).await.expect(201);
     app.accept(&added, crate::support::PASSWORD).await.expect(200);
-    let (user, organization) = (added["id"].as_str().unwrap(), Some(app.root.as_str()));
+    let (id, organization) = (added["id"].as_str().unwrap(), Some(app.root.as_str()));
     let at = used.today + TimeDelta::milliseconds(1);
-    Job { token: &used.token, secret_version: 1, user, organization, reserved: 0, at }.run(&app.database, 1).await;
+    Job { token: &used.token, secret_version: 1, user: id, organization, reserved: 0, at }.run(&app.database, 1).await;
     app.clock.advance(TimeDelta::seconds(5));
 
     let request = app.admin.request(Method::GET, &used.usage).header("accept", "text/csv");
@@ -182,7 +182,7 @@ async fn a_table_is_safe_to_open() {
     assert_eq!(rows[0], "day,user_id,user_email,jobs,used,reserved,unit");
     let (today, unit) = (used.day(0), "nanoseconds of QPU access time");
     assert!(rows.contains(&format!("{today},{},ada@example.com,3,15,100,{unit}", used.ada.id).as_str()), "{rows:?}");
-    assert!(rows.contains(&format!("{today},{user},\"'=1+1@example.com\",1,1,0,{unit}").as_str()), "{rows:?}");
+    assert!(rows.contains(&format!("{today},{id},\"'=1+1@example.com\",1,1,0,{unit}").as_str()), "{rows:?}");
     assert_eq!((rows.len(), rows[5]), (6, ""));
 
     let by_link = app.admin.get(&format!("{}?format=csv", used.usage)).await;

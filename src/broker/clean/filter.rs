@@ -13,13 +13,13 @@ use super::rewrites::Rewrites;
 /// What stands in the place of a secret.
 pub const REMOVED: &[u8] = b"[removed]";
 /// What a stage may hold back without having to wait for more before it looks again.
-const SMALL: usize = 1024;
+const SMALL: usize = 64;
 
 /// Cleans one text that comes in chunks.
 ///
 /// What comes out does not depend on where the chunks end. Held back is only what may begin a needle or an address: usually
-/// nothing, at most 256 KiB (plus one chunk), and for a secret of 40 bytes written plainly less than 240 bytes. A chunk in
-/// which nothing is found goes through without being copied.
+/// nothing or a byte, for a secret of 40 bytes less than 40 if it is written plainly and less than 240 if it is written `\uXXXX`,
+/// and at most 256 KiB (and a chunk), whatever is sent. A chunk in which nothing is found goes through without being copied.
 pub struct Filter {
     needles: Arc<Needles>,
     rewrites: Arc<Rewrites>,
@@ -80,7 +80,7 @@ impl Filter {
         if self.exhausted {
             return;
         }
-        self.effort.allow(chunk.len());
+        self.effort.earn(chunk.len());
         let Some(text) = self.removal.with(chunk, last) else { return };
         let mut cut = std::mem::take(&mut self.doomed);
         let mut sent = cut.min(text.len());
@@ -168,7 +168,7 @@ fn give(piece: Bytes, out: &mut VecDeque<Bytes>) {
 /// Whether a rendering of a needle is in `text`. If that cannot be told, it is.
 pub fn contains(needles: &Needles, text: &[u8]) -> bool {
     let mut effort = Effort::new();
-    effort.allow(text.len());
+    effort.earn(text.len());
     needles.find(Text { bytes: text, last: true }, 0, &mut effort) != Found::Nothing
 }
 

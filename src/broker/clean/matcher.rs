@@ -5,7 +5,7 @@
 //! the walk may branch. Work is counted, so that no text can make it quadratic: see [`Effort`].
 
 use super::needles::{ESCAPE, Kind, Needles};
-use super::rendering::{Text, introduces};
+use super::rendering::{Text, Unit, introduces};
 
 /// Most bytes that are held back for one needle. Whatever is still like a secret after so many is taken for one.
 pub(super) const LONGEST_MATCH: usize = 256 * 1024;
@@ -14,7 +14,7 @@ const MOST_SEPARATORS: usize = 8;
 /// Most branches of a walk that wait. Only a needle with `%`, `\` or `&` side by side comes near.
 const MOST_BRANCHES: usize = 16;
 /// What reading an escape counts, in steps.
-const READING: u64 = 8;
+const READING: u64 = 16;
 
 /// Where the first rendering of a needle is.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,13 +43,13 @@ pub(super) struct Effort {
 
 impl Effort {
     const AT_FIRST: u64 = 1 << 20;
-    const PER_BYTE: u64 = 256;
+    const PER_BYTE: u64 = 128;
 
     pub(super) const fn new() -> Self {
         Self { left: Self::AT_FIRST }
     }
 
-    pub(super) const fn allow(&mut self, bytes: usize) {
+    pub(super) const fn earn(&mut self, bytes: usize) {
         self.left = self.left.saturating_add(Self::PER_BYTE * bytes as u64);
     }
 
@@ -61,6 +61,9 @@ impl Effort {
 impl Needles {
     /// The first rendering that begins at `from` or later.
     pub(super) fn find(&self, text: Text<'_>, from: usize, effort: &mut Effort) -> Found {
+        if self.is_empty() {
+            return Found::Nothing;
+        }
         let tables = self.tables();
         let bytes = text.bytes;
         let mut at = from;
@@ -124,74 +127,73 @@ struct Branch {
     separators: usize,
 }
 
+/// The ways to read on that wait while another is followed.
+#[derive(Default)]
+struct Waiting {
+    branches: [Branch; MOST_BRANCHES],
+    count: usize,
+}
+
 fn walk(kind: Kind, pattern: &[u8], text: Text<'_>, start: usize, effort: &mut Effort) -> Walk {
     let fold = kind.fold();
-    let mut waiting = [Branch::default(); MOST_BRANCHES];
-    let mut count = 0;
-    let mut branch = Branch { index: 0, at: start, separators: 0 };
+    // As far as it goes plainly. Most walks end here.
+    let pairs = pattern.iter().zip(&text.bytes[start..]);
+    let plain = pairs.take_while(|(wanted, byte)| fold[usize::from(**byte)] == **wanted && !special(**byte)).count();
+    effort.spend(plain as u64 + 1);
+    let mut branch = Branch { index: plain, at: start + plain, separators: 0 };
+    if let Some(byte) = text.bytes.get(branch.at)
+        && plain < pattern.len()
+        && !special(*byte)
+        && !kind.separators().contains(byte)
+    {
+        return Walk::Miss;
+    }
+    let mut waiting = Waiting::default();
     let mut end = None;
     let mut cut = false;
     let mut steps = 0;
-    loop {
-        steps += 1;
-        let byte = text.bytes.get(branch.at).copied();
-        let mut alive = true;
-        match (pattern.get(branch.index), byte) {
+    while steps <= effort.left {
+        steps += 1 + waiting.count as u64;
+        let next = match (pattern.get(branch.index), text.bytes.get(branch.at).copied()) {
             (None, _) => {
                 end = end.max(Some(branch.at));
-                alive = false;
+                None
             }
             (Some(_), None) => {
                 cut |= !text.last;
-                alive = false;
+                None
             }
             (Some(wanted), Some(byte)) if !introduces(byte) => {
-                if fold[usize::from(byte)] == *wanted {
-                    branch = Branch { index: branch.index + 1, at: branch.at + 1, separators: 0 };
-                } else if let Some(next) = branch.past_separator(kind, byte, branch.at + 1) {
-                    branch = next;
-                } else {
-                    alive = false;
+                let same = (fold[usize::from(byte)] == *wanted).then(|| branch.past(1, branch.at + 1));
+                match (same, branch.past_separator(kind, byte, branch.at + 1)) {
+                    // A space may be the `+` that a form makes of it, or only stand between.
+                    (Some(same), Some(separated)) if waiting.push(separated) => Some(same),
+                    (same, separated) => same.or(separated),
                 }
             }
             (Some(wanted), Some(byte)) => {
                 steps += READING;
                 let readings = text.readings(branch.at);
                 cut |= readings.cut;
-                let raw =
-                    (byte == *wanted).then_some(Branch { index: branch.index + 1, at: branch.at + 1, separators: 0 });
-                let decoded = readings.units.into_iter().flatten().filter_map(|unit| {
-                    let mut buffer = [0; 4];
-                    let bytes = unit.bytes(&mut buffer);
-                    let after = branch.index + bytes.len();
-                    let same = |wanted: &[u8]| {
-                        wanted.iter().zip(bytes).all(|(wanted, byte)| fold[usize::from(*byte)] == *wanted)
-                    };
-                    match pattern.get(branch.index..after) {
-                        Some(wanted) if same(wanted) => Some(Branch { index: after, at: unit.end, separators: 0 }),
-                        _ if bytes.len() == 1 => branch.past_separator(kind, bytes[0], unit.end),
-                        _ => None,
-                    }
-                });
-                alive = false;
-                for next in raw.into_iter().chain(decoded) {
-                    let Some(place) = waiting.get_mut(count) else {
+                let raw = (byte == *wanted).then(|| branch.past(1, branch.at + 1));
+                let read =
+                    readings.units.into_iter().flatten().filter_map(|unit| branch.past_unit(kind, pattern, unit));
+                for next in raw.into_iter().chain(read) {
+                    if !waiting.push(next) {
                         // Too many ways to read it: better to remove too much than too little.
                         effort.spend(steps);
                         return Walk::Match(next.at.max(end.unwrap_or_default()));
-                    };
-                    *place = next;
-                    count += 1;
+                    }
                 }
+                None
             }
-        }
-        if steps > effort.left {
-            break;
-        }
-        if !alive {
-            let Some(next) = count.checked_sub(1) else { break };
-            (count, branch) = (next, waiting[next]);
-        }
+        };
+        let next = match next {
+            Some(next) => Some(waiting.hindmost(next)),
+            None => waiting.pop(),
+        };
+        let Some(next) = next else { break };
+        branch = next;
     }
     effort.spend(steps);
     match end {
@@ -201,10 +203,68 @@ fn walk(kind: Kind, pattern: &[u8], text: Text<'_>, start: usize, effort: &mut E
     }
 }
 
+/// Whether there may be two ways to read it.
+const fn special(byte: u8) -> bool {
+    introduces(byte) || byte == b' '
+}
+
 impl Branch {
+    /// Goes on, `bytes` further in the needle, at `at` in the text.
+    const fn past(self, bytes: usize, at: usize) -> Self {
+        Self { index: self.index + bytes, at, separators: 0 }
+    }
+
+    /// Goes on after what was read, if that is in the needle.
+    fn past_unit(self, kind: Kind, pattern: &[u8], unit: Unit) -> Option<Self> {
+        let mut buffer = [0; 4];
+        let bytes = unit.bytes(&mut buffer);
+        let rest = &pattern[self.index..];
+        let same = rest.len() >= bytes.len()
+            && bytes.iter().zip(rest).all(|(byte, wanted)| kind.fold()[usize::from(*byte)] == *wanted);
+        match bytes {
+            _ if same => Some(self.past(bytes.len(), unit.end)),
+            [byte] => self.past_separator(kind, *byte, unit.end),
+            _ => None,
+        }
+    }
+
     /// Goes on after a byte that may stand between the characters of the needle.
     fn past_separator(self, kind: Kind, byte: u8, at: usize) -> Option<Self> {
         let separates = self.index > 0 && self.separators < MOST_SEPARATORS && kind.separators().contains(&byte);
         separates.then_some(Self { at, separators: self.separators + 1, ..self })
+    }
+}
+
+impl Waiting {
+    /// Whether there was room for it.
+    fn push(&mut self, branch: Branch) -> bool {
+        // Ways that part and meet again are one, or their number would double each time.
+        if self.branches[..self.count].iter().any(|other| (other.index, other.at) == (branch.index, branch.at)) {
+            return true;
+        }
+        let Some(place) = self.branches.get_mut(self.count) else { return false };
+        *place = branch;
+        self.count += 1;
+        true
+    }
+
+    /// The one that is hindmost in the needle: most end soon, and those that live come to stand side by side.
+    fn pop(&mut self) -> Option<Branch> {
+        let hindmost = (0..self.count).min_by_key(|place| self.branches[*place].index)?;
+        self.count -= 1;
+        self.branches.swap(hindmost, self.count);
+        Some(self.branches[self.count])
+    }
+
+    fn hindmost(&mut self, branch: Branch) -> Branch {
+        // There is room: one is taken out first.
+        match self.pop() {
+            None => branch,
+            Some(other) => {
+                let (first, second) = if other.index < branch.index { (other, branch) } else { (branch, other) };
+                self.push(second);
+                first
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ const BITS: usize = 63;
 pub struct Needles {
     /// All patterns, one after the other.
     patterns: Zeroizing<Vec<u8>>,
-    needles: Vec<Needle>,
+    all: Vec<Needle>,
     tables: Box<Tables>,
 }
 
@@ -53,10 +53,11 @@ const HEX: [u8; 256] = folding(&[]);
 /// Lower case, because a header that is echoed in another case is still read by whoever knows what it is.
 const fn folding(pairs: &[(u8, u8)]) -> [u8; 256] {
     let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).to_ascii_lowercase();
-        byte += 1;
+    let mut byte = u8::MAX;
+    loop {
+        table[byte as usize] = byte.to_ascii_lowercase();
+        let Some(next) = byte.checked_sub(1) else { break };
+        byte = next;
     }
     let mut pair = 0;
     while pair < pairs.len() {
@@ -96,26 +97,26 @@ impl Needles {
         secrets.dedup();
         // Never grown, or it would leave copies behind that nobody zeroes.
         let room = secrets.iter().map(|secret| secret.len() * 7).sum();
-        let mut all = Self {
+        let mut needles = Self {
             patterns: Zeroizing::new(Vec::with_capacity(room)),
-            needles: Vec::with_capacity(secrets.len() * 5),
+            all: Vec::with_capacity(secrets.len() * 5),
             tables: Box::new(Tables::empty()),
         };
         for secret in secrets {
-            all.add(Kind::Text, secret.iter().copied());
+            needles.add(Kind::Text, secret.iter().copied());
             if secret.len() >= SHORTEST_ENCODED {
                 for alignment in 0..3 {
-                    all.add(Kind::Base64, base64(secret, alignment));
+                    needles.add(Kind::Base64, base64(secret, alignment));
                 }
-                all.add(Kind::Hex, secret.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+                needles.add(Kind::Hex, secret.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
             }
         }
-        all
+        needles
     }
 
     /// Whether there is nothing to look for.
     pub fn is_empty(&self) -> bool {
-        self.needles.is_empty()
+        self.all.is_empty()
     }
 
     pub(super) const fn tables(&self) -> &Tables {
@@ -130,7 +131,7 @@ impl Needles {
             Some(bit)
         });
         bits.filter(|bit| *bit < BITS)
-            .flat_map(|bit| self.needles.iter().skip(bit).step_by(BITS))
+            .flat_map(|bit| self.all.iter().skip(bit).step_by(BITS))
             .map(|needle| (needle.kind, &self.patterns[needle.pattern.clone()]))
     }
 
@@ -139,23 +140,18 @@ impl Needles {
         let fold = kind.fold();
         self.patterns.extend(text.map(|byte| fold[usize::from(byte)]));
         let pattern = start..self.patterns.len();
-        self.tables.add(kind, &self.patterns[pattern.clone()], 1 << (self.needles.len() % BITS));
-        self.needles.push(Needle { kind, pattern });
+        self.tables.add(kind, &self.patterns[pattern.clone()], 1 << (self.all.len() % BITS));
+        self.all.push(Needle { kind, pattern });
     }
 }
 
 impl Tables {
-    const fn empty() -> Self {
+    fn empty() -> Self {
         let mut tables = Self { starts: [0; 256], seconds: [0; 256] };
-        let mut byte = 0;
-        while byte < 256 {
-            if introduces(byte as u8) {
-                tables.starts[byte] = ESCAPE;
-                tables.seconds[byte] = u64::MAX;
-            } else if (byte as u8).is_ascii_graphic() {
-                tables.seconds[byte] = ESCAPE;
-            }
-            byte += 1;
+        for byte in b'!'..=b'~' {
+            let introduces = introduces(byte);
+            tables.starts[usize::from(byte)] = if introduces { ESCAPE } else { 0 };
+            tables.seconds[usize::from(byte)] = if introduces { u64::MAX } else { ESCAPE };
         }
         tables
     }

@@ -15,6 +15,9 @@ use super::rewrites::Rewrites;
 /// The first bytes of files that are looked into, and the content coding that reads them.
 const MAGIC: [(&[u8], &str); 2] = [(&[0x1f, 0x8b, 0x08], "gzip"), (&[0x28, 0xb5, 0x2f, 0xfd], "zstd")];
 
+/// So many bytes decide.
+const ENOUGH: usize = 8;
+
 /// Reads along with a body.
 pub(super) enum Probe {
     /// The body's first bytes, as long as they are too few.
@@ -41,7 +44,7 @@ impl Probe {
             Self::Idle => {}
             Self::Reading(reading) => reading.decoding.feed(chunk.clone()),
             Self::Undecided(head, needles) => {
-                head.extend_from_slice(&chunk[..chunk.len().min(8)]);
+                head.extend_from_slice(&chunk[..chunk.len().min(ENOUGH)]);
                 let may_be = |(magic, _): &&(&[u8], &str)| magic.starts_with(head) || head.starts_with(magic);
                 let Some((magic, coding)) = MAGIC.iter().find(may_be) else {
                     *self = Self::Idle;
@@ -51,8 +54,8 @@ impl Probe {
                     return Ok(());
                 }
                 let Some(mut decoding) = Decoding::new(coding)? else { return Ok(()) };
-                // Chunks of which all was needed to decide were put into the head whole.
-                head.extend_from_slice(&chunk[chunk.len().min(8)..]);
+                // Whatever came before was shorter than that, and is in the head whole.
+                head.extend_from_slice(&chunk[chunk.len().min(ENOUGH)..]);
                 decoding.feed(head.split().freeze());
                 let search = Filter::new(Arc::clone(needles), Arc::new(Rewrites::new([])));
                 *self = Self::Reading(Box::new(Reading { decoding, search }));

@@ -65,7 +65,14 @@ impl Text<'_> {
         // A character longer than the longest is none, so that what is held back has a bound.
         let end = self.bytes.len().min(at + LONGEST);
         let window = Text { bytes: &self.bytes[..end], last: self.last || end < self.bytes.len() };
-        let mut readings = Readings { units: [None; DEPTH as usize], cut: false };
+        if let Some(plain) = window.plain(at) {
+            return plain;
+        }
+        let mut readings = Readings::NONE;
+        // As a shell has it.
+        if let [b'\\', byte @ (b'%' | b'&' | b'u' | b'x'), ..] = window.bytes[at..] {
+            readings.units[usize::from(DEPTH)] = Some(Unit { value: u32::from(byte), end: at + 2 });
+        }
         let mut before = at + 1;
         for depth in 1..=DEPTH {
             match window.unit(at, depth) {
@@ -85,6 +92,29 @@ impl Text<'_> {
             }
         }
         readings
+    }
+
+    /// What nearly all escapes are: of one layer, and written plainly. A shortcut to what the long way comes to as well.
+    fn plain(self, at: usize) -> Option<Readings> {
+        let hex = |digits: &[u8]| {
+            digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+        };
+        let rest = &self.bytes[at..];
+        let (value, end) = match *rest {
+            [b'%', ref digits @ ..] => (hex(digits.get(..2)?)?, at + 3),
+            [b'\\', b'u', ref digits @ ..] => (hex(digits.get(..4)?)?, at + 6),
+            [b'\\', b'x' | b'n' | b'r' | b't', ..] => return None,
+            [b'\\', byte, ..] if byte.is_ascii() => (u32::from(byte), at + 2),
+            [b'&', ref name @ ..] => {
+                let after = name.iter().take(entity::LONGEST_NAME).position(|byte| !byte.is_ascii_alphabetic())?;
+                return (!introduces(name[after]) && !matches!(name[after], b';' | b'#')).then_some(Readings::NONE);
+            }
+            _ => return None,
+        };
+        let byte = rest[0] == b'%' && value >= 0x80;
+        let unit = Unit { value: if byte { value | BYTE } else { value }, end };
+        let whole = unit.introducer().is_none() && !(0xd800..0xdc00).contains(&value);
+        whole.then_some(Readings { units: [Some(unit), None, None, None], cut: false })
     }
 
     fn unit(self, at: usize, depth: u8) -> Reading {
@@ -116,6 +146,10 @@ impl Text<'_> {
         if first.ascii() == Some(b'u') {
             return self.hex(first.end, 4, below);
         }
+        self.byte(at, below)
+    }
+
+    fn byte(self, at: usize, below: u8) -> Reading {
         let byte = self.hex(at, 2, below)?;
         Ok(byte.map(|unit| Unit { value: if unit.value < 0x80 { unit.value } else { unit.value | BYTE }, ..unit }))
     }
@@ -128,13 +162,15 @@ impl Text<'_> {
         let control = |byte: u8| Unit { value: u32::from(byte), ..kind };
         let escape = match kind.ascii() {
             Some(b'u') => self.utf16(kind.end, below)?,
-            Some(b'x') => self.hex(kind.end, 2, below)?,
+            Some(b'x') => self.byte(kind.end, below)?,
             Some(b'n') => Some(control(b'\n')),
             Some(b'r') => Some(control(b'\r')),
             Some(b't') => Some(control(b'\t')),
-            _ => None,
+            // An escape on a layer below comes first: what it stands for is what follows the backslash.
+            Some(b'%' | b'&') => None,
+            _ => Some(kind),
         };
-        Ok(escape.or(Some(kind)))
+        Ok(escape)
     }
 
     fn utf16(self, at: usize, below: u8) -> Reading {
@@ -182,7 +218,7 @@ impl Text<'_> {
         let mut end = next.end;
         match self.unit(end, below)? {
             Some(unit) if unit.ascii().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'x')) => {
-                (radix, end) = (16, unit.end)
+                (radix, end) = (16, unit.end);
             }
             _ => {}
         }
@@ -199,10 +235,11 @@ impl Text<'_> {
         let Some(value) = value else {
             return Ok(None);
         };
-        if let Some(unit) = self.unit(end, below)?
-            && unit.ascii() == Some(b';')
-        {
-            end = unit.end;
+        match self.unit(end, below)? {
+            Some(unit) if unit.ascii() == Some(b';') => end = unit.end,
+            // What follows may stand for more digits once it is read, which is on the layers above.
+            Some(unit) if unit.introducer().is_some() && below + 1 < DEPTH => return Ok(None),
+            _ => {}
         }
         Ok(Some(Unit { value, end }))
     }
@@ -229,7 +266,11 @@ impl Text<'_> {
 
 /// The ways to read one place, fewest layers first.
 pub(super) struct Readings {
-    pub(super) units: [Option<Unit>; DEPTH as usize],
+    pub(super) units: [Option<Unit>; DEPTH as usize + 1],
     /// The text ended before all were known.
     pub(super) cut: bool,
+}
+
+impl Readings {
+    const NONE: Self = Self { units: [None; DEPTH as usize + 1], cut: false };
 }

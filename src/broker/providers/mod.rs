@@ -1,6 +1,11 @@
 //! The providers, a file each. Their addresses come from the operator.
 
+mod braket;
+mod declared;
 mod dwave;
+mod fujitsu;
+mod ibm;
+mod ionq;
 mod keys;
 
 use bytes::Bytes;
@@ -9,7 +14,12 @@ use serde_json::{Value, json};
 
 use super::denial::Denial;
 
+pub use braket::Braket;
+pub use declared::{Declaration, Declared, Mistake, OperationDeclaration};
 pub use dwave::Dwave;
+pub use fujitsu::Fujitsu;
+pub use ibm::Ibm;
+pub use ionq::Ionq;
 
 /// Addresses of a provider that an operator has set; the provider's own stand in for the others.
 pub type Addresses = std::collections::BTreeMap<&'static str, String>;

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{Configuration, ConfigurationError};
-use crate::broker::providers::{Addresses, Dwave};
+use crate::authentication::Passes;
+use crate::broker::providers::{
+    Addresses, Braket, Declaration, Declared, Dwave, Fujitsu, Ibm, Ionq, OperationDeclaration,
+};
 use crate::broker::{Adapter, Reachable};
 use crate::domain::{CredentialForm, FieldName, Provider, ProviderName, Providers};
 
@@ -26,6 +29,14 @@ pub struct ProviderConfiguration {
     pub estimate: Option<i64>,
     /// Where its API is.
     pub base_url: Option<String>,
+    /// Without code: the header that clients put their token into.
+    pub key_header: Option<String>,
+    /// Without code: the headers that the provider gets.
+    pub headers: BTreeMap<String, String>,
+    /// Without code: what a refusal looks like.
+    pub error: Option<String>,
+    /// Without code: what is allowed.
+    pub operations: Vec<OperationDeclaration>,
     /// D-Wave: where the list of regions is.
     pub metadata_url: Option<String>,
     /// IBM: where API keys are exchanged.
@@ -52,6 +63,9 @@ const REACHABLE: &[(&str, &[&str])] = &[
     ("ionq", &["base_url"]),
     ("fujitsu", &["base_url"]),
 ];
+
+/// The same for one without code.
+const DECLARED: &[&str] = &["base_url"];
 
 impl ProviderConfiguration {
     /// The settings that lead somewhere, by their names.
@@ -114,18 +128,38 @@ impl Configuration {
         }
     }
 
-    /// The providers that can be reached, and how.
-    pub fn reachable(&self) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
-        let providers = self.providers()?;
+    /// The providers that can be reached, and how. Some hand out `passes` to those who have shown a key.
+    pub fn reachable(&self, passes: &Arc<Passes>) -> Result<BTreeMap<ProviderName, Reachable>, ConfigurationError> {
         let mut reachable = BTreeMap::new();
-        for provider in providers.iter() {
+        for (provider, addresses, declared) in self.upstreams()? {
+            let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
+                "aws" => Arc::new(Braket::new(&addresses)),
+                "dwave" => Arc::new(Dwave::new(&addresses)),
+                "fujitsu" => Arc::new(Fujitsu::new(&addresses)),
+                "ionq" => Arc::new(Ionq::new(&addresses)),
+                "ibm" => Arc::new(Ibm::new(&addresses, Arc::clone(passes))),
+                _ => match declared {
+                    Some(declared) => Arc::new(declared),
+                    None => continue,
+                },
+            };
+            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+        }
+        Ok(reachable)
+    }
+
+    /// All providers, with what the operator has said of where they are.
+    pub(super) fn upstreams(&self) -> Result<Vec<(Provider, Addresses, Option<Declared>)>, ConfigurationError> {
+        let mut upstreams = Vec::new();
+        for provider in self.providers()?.iter() {
             let at = format!("providers.{}", provider.name);
             let given = self.providers.get(provider.name.as_str());
-            let known = REACHABLE.iter().find(|(name, _)| *name == provider.name.as_str()).map(|(_, keys)| *keys);
+            let built_in = REACHABLE.iter().find(|(name, _)| *name == provider.name.as_str()).map(|(_, keys)| *keys);
+            let known = built_in.unwrap_or(DECLARED);
             let mut addresses = Addresses::new();
             for (key, value) in given.into_iter().flat_map(ProviderConfiguration::addresses) {
                 let at = format!("{at}.{key}");
-                if !known.is_some_and(|keys| keys.contains(&key)) {
+                if !known.contains(&key) {
                     return Err(self.wrong(&at, "left out: this provider has no such setting"));
                 }
                 if key.ends_with("_url") && !is_upstream(value) {
@@ -134,13 +168,55 @@ impl Configuration {
                 }
                 addresses.insert(key, value.clone());
             }
-            let adapter: Arc<dyn Adapter> = match provider.name.as_str() {
-                "dwave" => Arc::new(Dwave::new(&addresses)),
-                _ => continue,
+            let declared = match given.filter(|given| given.is_declared()) {
+                Some(given) if built_in.is_none() => Some(self.declared(&at, given, provider)?),
+                Some(given) if given.has_declarations() => {
+                    let expected = "left out, with headers, key_header and error: this provider is built in";
+                    return Err(self.wrong(&format!("{at}.operations"), expected));
+                }
+                Some(_) | None => None,
             };
-            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+            upstreams.push((provider.clone(), addresses, declared));
         }
-        Ok(reachable)
+        Ok(upstreams)
+    }
+}
+
+impl ProviderConfiguration {
+    /// Whether it says anything of an API that there is no code for.
+    fn is_declared(&self) -> bool {
+        self.base_url.is_some() || self.has_declarations()
+    }
+
+    /// Whether anything is said that only a provider without code needs.
+    fn has_declarations(&self) -> bool {
+        let Self { key_header, headers, error, operations, .. } = self;
+        key_header.is_some() || error.is_some() || !headers.is_empty() || !operations.is_empty()
+    }
+}
+
+impl Configuration {
+    /// A provider without code.
+    fn declared(
+        &self,
+        at: &str,
+        given: &ProviderConfiguration,
+        provider: &Provider,
+    ) -> Result<Declared, ConfigurationError> {
+        let needed = |key: &str, value: &'_ Option<String>| {
+            let expected = "given: what a provider without code needs are base_url, key_header, headers and operations";
+            value.clone().ok_or_else(|| self.wrong(&format!("{at}.{key}"), expected))
+        };
+        let fields = provider.credentials.iter().flat_map(|form| form.required.iter().chain(&form.optional));
+        let declaration = Declaration {
+            base_url: &needed("base_url", &given.base_url)?,
+            key_header: &needed("key_header", &given.key_header)?,
+            headers: &given.headers,
+            error: given.error.as_deref(),
+            operations: &given.operations,
+            fields: &fields.map(String::as_str).collect::<Vec<_>>(),
+        };
+        Declared::new(declaration).map_err(|mistake| self.wrong(&format!("{at}.{}", mistake.key), &mistake.expected))
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod api_keys;
 mod audit_events;
 mod invitations;
+mod leases;
 mod me;
 mod organizations;
 mod personal_tokens;
@@ -35,6 +36,7 @@ pub fn routes(api: Api) -> Api {
         quotas::routes,
         usage::routes,
         access::routes,
+        leases::routes,
         audit_events::routes,
         providers::routes,
     ];

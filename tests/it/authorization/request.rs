@@ -62,6 +62,7 @@ impl About {
             ("GET", "/v1/organizations/{organization}/qpu-tokens/{token}" | "/api/v1/qpu-tokens/shared/{name}") => {
                 vec![Self::Anything, Self::Uninherited]
             }
+            ("POST", path) if path.ends_with("/leases") => vec![Self::Anything, Self::Uninherited],
             ("PUT", path) if path.ends_with("/roles/{role}") => vec![Self::Anything, Self::Solver],
             _ => vec![Self::Anything],
         }
@@ -117,7 +118,9 @@ impl Cell<'_> {
             "invitation" => text(&world.added().await, "/invitation/id"),
             "token" if operation.path.starts_with("/v1/me/") => self.own("/v1/me/qpu-tokens", &self.new_token()).await,
             "token" if *about == About::Uninherited => world.uninherited_token.clone(),
-            "token" if operation.method == Method::GET => world.token.clone(),
+            "token" if operation.method == Method::GET || operation.path.contains("/leases") => world.token.clone(),
+            "lease" if operation.path.ends_with("/usage") => self.redeemed_lease().await,
+            "lease" => text(&world.lease().await, "/id"),
             "token" => world.new_token().await,
             "api_key" => self.own("/v1/me/api-keys", &json!({"name": world.word()})).await,
             "session" => self.own_session().await,
@@ -152,6 +155,9 @@ impl Cell<'_> {
             ("POST", "/v1/organizations/{organization}/users") => new_user(&world.word()),
             ("POST", _) if collection == "qpu-tokens" => self.new_token(),
             ("PUT", _) if path.ends_with("/qpu-tokens/{token}/credential") => json!({"credential": {"token": "DEV-2"}}),
+            ("POST", "/v1/leases/redeem") => json!({"lease": text(&world.lease().await, "/lease")}),
+            ("POST", "/v1/leases/{lease}/usage") => json!({"used": 1}),
+            ("POST", _) if collection == "leases" => json!({}),
             ("PUT" | "PATCH", _) if path.contains("/quota") => json!({"quota": 7}),
             _ => panic!("what does {operation} take? Say so here"),
         }
@@ -159,6 +165,14 @@ impl Cell<'_> {
 
     fn new_token(&self) -> Value {
         json!({"name": self.world.word(), "provider": "dwave", "credential": {"token": "DEV-throw-away"}})
+    }
+
+    /// The id of a lease of the subject's that the solver has redeemed.
+    async fn redeemed_lease(&self) -> String {
+        let made = self.world.lease().await;
+        let solver = self.world.callers.iter().find(|kind| kind.heading == ["root", "solver"]).unwrap();
+        solver.caller.post("/v1/leases/redeem", &json!({"lease": made["lease"]})).await.expect(200);
+        text(&made, "/id")
     }
 
     /// Somebody new, who has the role already if it is to be taken.

@@ -124,6 +124,12 @@ impl World {
         self.app.admin.post(&format!("/v1/organizations/{}/users", self.organization), &body).await.expect(201)
     }
 
+    /// A new lease of the subject's for Acme's inherited token.
+    pub async fn lease(&self) -> Value {
+        let path = format!("/v1/organizations/{}/qpu-tokens/{}/leases", self.organization, self.token);
+        self.subject.post(&path, &json!({})).await.expect(201)
+    }
+
     /// A new token of Acme.
     pub async fn new_token(&self) -> String {
         self.new_named_token().await.0

@@ -36,6 +36,7 @@ impl<'a> Flows<'a> {
         self.tokens(&member, "/v1/me/qpu-tokens").await;
         let key = self.api_keys(&member).await;
         self.luna_sdk(&key).await;
+        self.lease(&member, &tokens).await;
         self.old_luna_sdk(&anonymous, &email).await;
 
         let mistakes = Mistakes { tokens, email, invitation, session, names };
@@ -170,6 +171,41 @@ impl<'a> Flows<'a> {
         let bearer = Caller::with_access_token(self.base_url, &key);
         self.call(&bearer, Method::GET, "/v1/me", Value::Null).await.expect(200);
         caller
+    }
+
+    /// A member makes a lease, and a solver gets the credential for it: the one answer that has it. Then in vain.
+    async fn lease(&mut self, member: &Caller, tokens: &str) {
+        let admin = self.admin.clone();
+        let me = self.call(&admin, Method::GET, "/v1/me", Value::Null).await.expect(200);
+        let solver = format!("/v1/organizations/{}/users/{}/roles/solver", self.root, me["id"].as_str().unwrap());
+        self.call(&admin, Method::PUT, &solver, Value::Null).await.expect(200);
+        let named = format!("canary rotated dwave {}", self.run);
+        let listed =
+            self.call(member, Method::GET, &format!("{tokens}?{}", url(&[("name", &named)])), Value::Null).await;
+        let token = listed.expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
+        let leases = format!("{tokens}/{token}/leases");
+        let made = self.call(member, Method::POST, &leases, json!({"purpose": "canary"})).await.expect(201);
+        let lease = self.recorder.issued("a lease", &made["lease"]);
+
+        let redeem = "/v1/leases/redeem";
+        for (caller, body) in [
+            (member, json!({"lease": lease})),
+            (&admin, json!({"lease": [lease]})),
+            (&admin, json!({"lease": lease, "token": lease})),
+            (&admin, json!({"lease": format!("{lease}x")})),
+        ] {
+            let refused = self.call(caller, Method::POST, redeem, body).await;
+            assert!(refused.status.is_client_error(), "{} {}", refused.status, refused.text);
+        }
+        let redeemed = self.call(&admin, Method::POST, redeem, json!({"lease": lease})).await.expect(200);
+        assert_eq!(redeemed["credential"], json!({"token": ROTATED}));
+        self.recorder.handed_over(ROTATED);
+        self.call(&admin, Method::POST, redeem, json!({"lease": lease})).await.expect_problem(422, "invalid_lease");
+        let usage = format!("/v1/leases/{}/usage", made["id"].as_str().unwrap());
+        self.call(&admin, Method::POST, &usage, json!({"used": 5, "job_id": "job-1"})).await;
+        for path in [leases, format!("{tokens}/{token}/usage"), format!("{tokens}/{token}/usage/jobs")] {
+            self.call(&admin, Method::GET, &path, Value::Null).await.expect(200);
+        }
     }
 
     /// As the SDKs with keys do.

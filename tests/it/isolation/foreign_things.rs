@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::everything;
 use crate::authorization::operation::Operation;
-use crate::support::{Answer, App, Caller};
+use crate::support::{Answer, App, Caller, PASSWORD, paths, person};
 
 /// One of each thing that an organization has.
 struct Things {
@@ -14,6 +14,7 @@ struct Things {
     email: String,
     token: String,
     invitation: String,
+    lease: String,
 }
 
 impl Things {
@@ -27,7 +28,9 @@ impl Things {
         let body = json!({"email": format!("{name}-invited@example.com"), "given_name": "I", "family_name": "N"});
         let added = app.admin.post(&format!("/v1/organizations/{organization}/users"), &body).await.expect(201);
         let invitation = added["invitation"]["id"].as_str().unwrap().to_owned();
-        Self { organization: organization.to_owned(), user: member.id, email: member.email, token, invitation }
+        let made = member.post(&format!("{tokens}/leases"), &json!({})).await.expect(201);
+        let lease = made["id"].as_str().unwrap().to_owned();
+        Self { organization: organization.to_owned(), user: member.id, email: member.email, token, invitation, lease }
     }
 
     /// The ways to name one.
@@ -36,6 +39,7 @@ impl Things {
             "user" => vec![&self.user, &self.email],
             "token" => vec![&self.token],
             "invitation" => vec![&self.invitation],
+            "lease" => vec![&self.lease],
             // No thing of an organization: the roles are the same everywhere.
             "role" => vec![],
             other => panic!("what is {{{other}}}? Say so here"),
@@ -52,6 +56,7 @@ fn body(operation: &Operation) -> Value {
     match operation.path.rsplit('/').find(|segment| !segment.starts_with('{')) {
         _ if !operation.has_body => Value::Null,
         Some("credential") => json!({"credential": {"token": "DEV-stolen"}}),
+        Some("leases") => json!({}),
         Some("qpu-tokens") => json!({"name": "renamed"}),
         _ if operation.path.contains("/quota") => json!({"quota": 1}),
         Some("users") => json!({"given_name": "Renamed"}),
@@ -106,6 +111,8 @@ async fn a_relatives_things_are_not_found_under_the_wrong_one_even_by_the_admin_
     let below = app.organization(&above, "Below").await;
     let (upper, lower) = (Things::of(&app, &above, "upper").await, Things::of(&app, &below, "lower").await);
     let admin = app.member_with_role(&above, "ada", "admin").await;
+    let added = app.admin.post(&paths::users(&below), &person("ada@example.com")).await.expect(201);
+    app.accept(&added, PASSWORD).await.expect(200);
 
     let before = everything(&app.database).await;
     look_for(&upper, &lower, &admin, |_, _| false).await;

@@ -43,8 +43,8 @@ async fn limits_are_set_moved_and_lifted_while_jobs_begin_and_end() {
                     // Refused outside of the window that is set at the moment.
                     let Ok(id) = job.reserve(&database).await else { continue };
                     // Whoever learns it first books it.
-                    let used = (round % 4 != 0).then_some(round % 7);
-                    let (one, two) = tokio::join!(end(&database, id, used, at), end(&database, id, used, at));
+                    let figure = (round % 4 != 0).then_some(round % 7);
+                    let (one, two) = tokio::join!(end(&database, id, figure, at), end(&database, id, figure, at));
                     assert!(one != two, "booked once");
                     booked.fetch_add(1, Ordering::Relaxed);
                     if round % 3 == 0 {

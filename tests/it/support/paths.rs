@@ -44,6 +44,10 @@ pub fn access(organization: &str, token: &str) -> String {
     format!("/v1/organizations/{organization}/qpu-tokens/{token}/access")
 }
 
+pub fn leases(organization: &str, token: &str) -> String {
+    format!("/v1/organizations/{organization}/qpu-tokens/{token}/leases")
+}
+
 pub fn events(organization: &str, query: &str) -> String {
     format!("/v1/organizations/{organization}/audit-events?{query}")
 }

@@ -49,6 +49,14 @@ impl Recorder {
         text
     }
 
+    /// The last answer hands over this secret, in JSON: the one that may, and exactly once.
+    pub fn handed_over(&mut self, secret: &str) {
+        let rendering = serde_json::to_string(secret).unwrap();
+        let (_, last) = self.answers.last_mut().unwrap();
+        assert_eq!(last.matches(&rendering).count(), 1);
+        *last = last.replace(&rendering, "<handed over>");
+    }
+
     /// No secret is in any answer. Forgets the answers.
     pub fn expect_clean_answers(&mut self) -> usize {
         for (what, text) in &self.answers {
