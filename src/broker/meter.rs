@@ -40,9 +40,8 @@ impl Broker {
             let mut created = learned.created.into_iter().map(plain);
             let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
             let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
-            let foreign = match self.opened(reservation, &jobs).await {
-                Ok(foreign) => foreign,
-                Err(_) => return Err(self.open_later(reservation, jobs)),
+            let Ok(foreign) = self.opened(reservation, &jobs).await else {
+                return Err(self.open_later(reservation, jobs));
             };
             if !foreign.is_empty() {
                 return Err(Refusal::NotFound("job").into());

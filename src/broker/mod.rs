@@ -183,13 +183,11 @@ impl Broker {
 
     /// Does not wait for a database that does not answer at all.
     async fn in_time<T>(&self, work: impl Future<Output = repository::Result<T>>) -> Result<T, Denial> {
-        match timeout(self.patience.database, work).await {
-            Ok(outcome) => Ok(outcome?),
-            Err(_) => {
-                tracing::warn!("the database does not answer");
-                Err(Denial::unavailable())
-            }
+        if let Ok(outcome) = timeout(self.patience.database, work).await {
+            return Ok(outcome?);
         }
+        tracing::warn!("the database does not answer");
+        Err(Denial::unavailable())
     }
 
     /// Writes down what has been counted.
