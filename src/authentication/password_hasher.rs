@@ -158,7 +158,12 @@ mod tests {
         let (hasher, user) = (one_core(), UserId::new());
         let stored = hasher.hash(NewPassword::new("correct horse battery".to_owned()).unwrap()).await.unwrap();
         let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
-        for _ in 0..5 {
+        // The shortest times that were ever taken come close to each other in the end, also on a busy machine.
+        let alike = |known: Duration, unknown: Duration| known < unknown * 2 && unknown < known * 2;
+        for round in 0..100 {
+            if round >= 5 && alike(known, unknown) {
+                break;
+            }
             let start = Instant::now();
             assert!(hasher.verify(Some((user, &stored)), typed("wrong")).await.is_err());
             known = known.min(start.elapsed());
@@ -167,7 +172,7 @@ mod tests {
             unknown = unknown.min(start.elapsed());
             assert_eq!(error, AuthenticationError::WrongPassword);
         }
-        assert!(known < unknown * 2 && unknown < known * 2, "known {known:?}, unknown {unknown:?}");
+        assert!(alike(known, unknown), "known {known:?}, unknown {unknown:?}");
     }
 
     #[tokio::test]

@@ -49,7 +49,7 @@ impl Broker {
         }
         if let Some((whole, parts)) = &learned.parts {
             let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
-            self.repository.adopt_parts(asked.grant, whole, &parts).await?;
+            self.in_time(self.repository.adopt_parts(asked.grant, whole, &parts)).await?;
         }
         book(&self.repository, asked.door.token, &learned.used).await;
         Ok(())

@@ -47,7 +47,7 @@ impl Broker {
         let number = |name| way.head.parameters().find(|(known, _)| known == name)?.1.parse::<usize>().ok();
         let limit = number(pages.limit).filter(|limit| (1..=pages.most).contains(limit)).unwrap_or(pages.most);
         let offset = number(pages.offset).unwrap_or_default();
-        let known = self.repository.count_visible_jobs(way.grant).await?;
+        let known = self.in_time(self.repository.count_visible_jobs(way.grant)).await?;
         let (mut visible, mut seen, mut listed) = (Vec::new(), HashSet::new(), 0);
         let mut newest = None;
         for _ in 0..MOST_PAGES {

@@ -10,7 +10,7 @@ use luna_organizations::broker::{Broker, Patience};
 use luna_organizations::cli::Configuration;
 use serde_json::{Value, json};
 
-use crate::support::provider::{Provider, Seen};
+use crate::support::upstream::{Seen, Upstream};
 use crate::support::{Answer, App, Caller};
 
 const CRN: &str = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:1111-2222::";
@@ -87,7 +87,7 @@ impl Ibm {
 struct World {
     app: App,
     ibm: Arc<Ibm>,
-    upstream: Provider,
+    upstream: Upstream,
     configuration: Configuration,
     token: String,
 }
@@ -96,7 +96,7 @@ impl World {
     async fn start(credential: Value) -> Self {
         let ibm = Arc::new(Ibm::default());
         let answering = Arc::clone(&ibm);
-        let upstream = Provider::start(move |request| answering.answer(request)).await;
+        let upstream = Upstream::start(move |request| answering.answer(request)).await;
         let mut configuration = Configuration::default();
         let provider = configuration.providers.entry("ibm".to_owned()).or_default();
         provider.base_url = Some(upstream.url.clone());

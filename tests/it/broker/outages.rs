@@ -10,10 +10,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
+use crate::support::enemy::{Reply, Step, Upstream};
 use crate::support::installation::Installation;
 use crate::support::lab::{Lab, SECRET, expect_error};
 use crate::support::process::{Scratch, family};
-use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::ask;
 
 fn held(gate: &Arc<Semaphore>, body: &serde_json::Value) -> Reply {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use crate::support::enemy::{Reply, Upstream};
 use crate::support::lab::{Lab, configuration, expect_error};
-use crate::support::upstream::{Reply, Upstream};
 
 async fn lab() -> Lab {
     let lab = Lab::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;

@@ -7,8 +7,8 @@ use luna_organizations::cli::{Configuration, ProviderConfiguration};
 use serde_json::{Value, json};
 use sqlx::Row;
 
+use super::enemy::{Reply, Seen, Upstream};
 use super::secret::Secret;
-use super::upstream::{Reply, Seen, Upstream};
 use super::wire::{Wire, ask};
 use super::{App, Caller};
 

@@ -3,12 +3,12 @@
 mod app;
 mod caller;
 pub mod cluster;
+pub mod enemy;
 pub mod installation;
 pub mod lab;
 pub mod ledger;
 pub mod paths;
 pub mod process;
-pub mod provider;
 pub mod recorder;
 pub mod sapi;
 pub mod secret;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::upstream::{Reply, Seen};
+use super::enemy::{Reply, Seen};
 
 /// The problems that it keeps; clones are the same.
 #[derive(Clone, Default)]
