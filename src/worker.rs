@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::broker;
@@ -12,12 +13,35 @@ const SWEEP_EVERY: Duration = Duration::from_mins(15);
 /// How often counted uses are written down. A replica that is killed forgets what it has counted since.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a job that has failed rests.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// How often jobs are looked for that are due to be asked about.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs for ever. A failure is logged and the next round tries again.
 pub async fn run(repository: Repository, broker: broker::Shared) {
-    tokio::join!(sweep(repository), flush(broker.clone()), settle(broker));
+    let again = (repository, broker);
+    tokio::join!(
+        for_ever("sweep", &again, |(repository, _)| sweep(repository)),
+        for_ever("flush", &again, |(_, broker)| flush(broker)),
+        for_ever("settle", &again, |(_, broker)| settle(broker)),
+    );
+}
+
+/// Runs a job on its own, and anew should it ever panic: what a provider answers must not end it.
+async fn for_ever<F>(name: &str, with: &(Repository, broker::Shared), job: impl Fn((Repository, broker::Shared)) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        // Ends with this task, not after it.
+        let mut running = JoinSet::new();
+        running.spawn(job(with.clone()));
+        running.join_next().await;
+        tracing::error!(name, "a background job has ended and is started anew");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn sweep(repository: Repository) {

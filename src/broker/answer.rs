@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body::Body as _;
@@ -13,7 +12,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::adapter::Adapter;
-use super::body::{Body, Moved, Timed, Unreadable, Watched, full, read};
+use super::body::{Body, Moved, Timed, Unreadable, Watched, full, held, read};
 use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
 use super::exchange::{Exchanged, Of};
@@ -71,11 +70,11 @@ impl Broker {
         }
         let body = match operation.rule.answer {
             Passage::Whole => {
-                let (bytes, changed) = self.whole(asked, parts.status, body, reservation).await?;
+                let (Held { bytes, room }, changed) = self.whole(asked, parts.status, body, reservation).await?;
                 if changed {
                     parts.headers.remove(header::ETAG);
                 }
-                full(bytes)
+                held(bytes, room)
             }
             passage if short => {
                 let bytes = read(body, LONGEST).await.map_err(not_understood)?;
@@ -132,15 +131,19 @@ impl Broker {
         status: StatusCode,
         body: Body,
         reservation: Option<&Reservation>,
-    ) -> Result<(Bytes, bool), Denial> {
+    ) -> Result<(Held, bool), Denial> {
         let caller = asked.grant.caller().ok_or_else(Denial::internal)?;
-        let Held { bytes, room: _room } = self.large.read(caller, body).await.map_err(not_understood)?;
+        let Held { bytes, room } = self.large.read(caller, body).await.map_err(not_understood)?;
         let Some(mut value) = parse(&bytes) else {
             if asked.operation.rule.list.is_some() && status.is_success() {
                 return Err(not_understood(Unreadable::Broken));
             }
+            // What must be looked into does not pass unread.
+            if status.is_success() && !bytes.is_empty() {
+                return Err(not_understood(Unreadable::TooLong));
+            }
             self.learned(asked, reservation, super::Learned::default()).await?;
-            return Ok((bytes, false));
+            return Ok((Held { bytes, room }, false));
         };
         let learned = asked.adapter.learn(asked.operation, status, &mut value);
         let mut changed = learned.changed;
@@ -149,7 +152,8 @@ impl Broker {
             self.keep_visible(asked.grant, list, &mut value).await?;
             changed = true;
         }
-        Ok(if changed { (value.to_string().into(), true) } else { (bytes, false) })
+        let bytes = if changed { value.to_string().into() } else { bytes };
+        Ok((Held { bytes, room }, changed))
     }
 
     /// Leaves of a list what the caller may see.
@@ -178,7 +182,7 @@ const UNDERSTOOD: &str = "the provider's answer cannot be understood";
 
 pub(super) fn not_understood(unreadable: Unreadable) -> Denial {
     let message = match unreadable {
-        Unreadable::TooLong => "the provider's answer is too long",
+        Unreadable::TooLong => "the provider's answer is too long to be looked into, or not what was expected",
         Unreadable::Broken => "the provider broke off in the middle of its answer",
     };
     Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", message)

@@ -24,6 +24,39 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     http_body_util::Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// Bytes that are there already and take room, which is kept until the other end has taken them.
+#[must_use]
+pub fn held<K: Send + Unpin + 'static>(bytes: Bytes, room: K) -> Body {
+    Pieces { bytes, _room: room }.boxed_unsync()
+}
+
+/// Longest piece that is handed on at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+
+struct Pieces<K> {
+    bytes: Bytes,
+    _room: K,
+}
+
+impl<K: Unpin> HttpBody for Pieces<K> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let length = self.bytes.len().min(PIECE);
+        let piece = self.bytes.split_to(length);
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
 /// Why a body could not be read as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {

@@ -17,6 +17,9 @@ const MARGIN: Duration = Duration::from_mins(1);
 /// For how long a failure is not tried again. A replaced credential has a slot of its own, and does not wait for this.
 const FAILURE_KEPT: Duration = Duration::from_secs(5);
 
+/// The longest that a token is kept, whatever the provider says.
+const LONGEST: Duration = Duration::from_hours(24);
+
 /// Which credential it stands for: a token's, in one version.
 pub type Of = (QpuTokenId, i32);
 
@@ -30,7 +33,7 @@ impl Exchanged {
     /// A token that is good for this long.
     #[must_use]
     pub fn new(text: Zeroizing<String>, lifetime: Duration) -> Self {
-        Self { text, good_until: Instant::now() + lifetime.saturating_sub(MARGIN) }
+        Self { text, good_until: Instant::now() + lifetime.min(LONGEST).saturating_sub(MARGIN) }
     }
 
     /// The token itself.

@@ -61,7 +61,8 @@ pub fn is_plain_id(id: &str) -> bool {
 pub fn segment(raw: &str) -> Option<String> {
     let mut text = raw.to_owned();
     for _ in 0..3 {
-        let climbs = |part: &str| matches!(part, "" | "." | "..");
+        // Some servers take what follows a semicolon for parameters of the segment.
+        let climbs = |part: &str| matches!(part.split(';').next(), None | Some("" | "." | ".."));
         if text.chars().any(|c| c.is_control() || matches!(c, '\\' | '?' | '#')) || text.split('/').any(climbs) {
             return None;
         }
@@ -80,8 +81,22 @@ mod tests {
     #[test]
     fn a_segment_stays_in_its_place() {
         assert_eq!(segment("arn%3Aaws%3Abraket%2Fid").as_deref(), Some("arn:aws:braket/id"));
-        for hostile in ["", ".", "..", "%2e%2e", "a%2F..%2Fb", "%252e%252e", "a%5Cb", "a%00", "a%0d%0a", "%3Fx", "a%2F"]
-        {
+        for hostile in [
+            "",
+            ".",
+            "..",
+            "%2e%2e",
+            "a%2F..%2Fb",
+            "%252e%252e",
+            "a%5Cb",
+            "a%00",
+            "a%0d%0a",
+            "%3Fx",
+            "a%2F",
+            "..;",
+            "..;x",
+            "a%2F..;%2Fb",
+        ] {
             assert_eq!(segment(hostile), None, "{hostile}");
         }
     }

@@ -2,10 +2,12 @@
 //! stays of it are the needles that the answer is searched for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 
 use super::Broker;
 use super::adapter::{Adapter, Outgoing, Secrets};
@@ -17,8 +19,7 @@ use super::head::Head;
 use super::rule::{Operation, Passage};
 use crate::vault::{Binding, OpeningProof, SealedCredential};
 
-/// Headers that ask for a part of an answer. They go on where the answer is passed on as it comes: of what is looked into, half a
-/// credential would be none.
+/// Headers that ask for a part of an answer. They go on only where a rule says so: half a credential would not be found.
 const PARTS: [HeaderName; 2] = [header::IF_RANGE, header::RANGE];
 
 /// Headers that go on to every provider. All that says who the client is, where it comes from or what it would like the next hop to
@@ -32,6 +33,9 @@ const PASSED: [HeaderName; 7] = [
     header::IF_NONE_MATCH,
     header::USER_AGENT,
 ];
+
+/// How long an exchange may take: all requests with the credential wait for it.
+const TIME_TO_EXCHANGE: Duration = Duration::from_secs(30);
 
 /// Longest answer to an exchange, in bytes.
 const LONGEST_EXCHANGE: usize = 64 * 1024;
@@ -56,7 +60,7 @@ pub(super) struct Sent {
 pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_>, sent: Sent) -> Outgoing {
     let mut headers = HeaderMap::with_capacity(16);
     let particular = adapter.passes().iter().map(|name| HeaderName::from_static(name));
-    let parts = PARTS.into_iter().filter(|_| operation.rule.answer == Passage::Stream);
+    let parts = PARTS.into_iter().filter(|_| operation.rule.in_parts);
     for name in PASSED.into_iter().chain(parts).chain(particular) {
         for value in head.headers.get_all(&name) {
             headers.append(name.clone(), value.clone());
@@ -71,9 +75,26 @@ pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_
             headers.insert(header::CONTENT_LENGTH, length.clone());
         }
     }
+    // What was read as JSON must be taken for that at the other end, too, and in no other character set.
+    let was_read =
+        operation.rule.request == Passage::Whole && sent.bytes.as_ref().is_some_and(|bytes| !bytes.is_empty());
+    if was_read && !is_plain_json(headers.get(header::CONTENT_TYPE)) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let url = format!("{}/{}", adapter.base(operation), operation.target);
     Outgoing { method: head.method.clone(), url, headers, body: sent.bytes }
+}
+
+/// Whether a type says JSON in UTF-8 and nothing else.
+fn is_plain_json(value: Option<&HeaderValue>) -> bool {
+    let Some(text) = value.and_then(|value| value.to_str().ok()) else { return false };
+    let (kind, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let kind = kind.trim_ascii().to_ascii_lowercase();
+    let is_json = kind == "application/json"
+        || kind.starts_with("application/") && (kind.ends_with("+json") || kind.contains("-json-"));
+    let parameters = parameters.to_ascii_lowercase();
+    is_json && (!parameters.contains("charset") || parameters.replace([' ', '"'], "").contains("charset=utf-8"))
 }
 
 impl Broker {
@@ -116,7 +137,8 @@ impl Broker {
         if let Some(token) = held.now()? {
             return Ok(Some(token));
         }
-        match self.fetch(adapter, binding, sealed).await {
+        let fetched = timeout(TIME_TO_EXCHANGE, self.fetch(adapter, binding, sealed)).await;
+        match fetched.unwrap_or_else(|_| Err(super::upstream::Failure::TimedOut.into())) {
             Ok(token) => {
                 let token = Arc::new(token);
                 *held = Held::Token(Arc::clone(&token));

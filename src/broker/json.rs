@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 
 /// Most values in one text, those within others counted too.
-const MOST_VALUES: usize = 1_000_000;
+const MOST_VALUES: usize = 2_000_000;
 
 /// Reads a text; `None` if it is no JSON, too much of it, or ambiguous.
 #[must_use]

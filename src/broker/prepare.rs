@@ -20,6 +20,9 @@ use crate::authorization::action::jobs::Submit;
 use crate::domain::{JobId, JobKind, JobReference, Refusal, UserId};
 use crate::repository::{self, Submission};
 
+/// Most ids in a request's body.
+const MOST_FOUND: usize = 1000;
+
 /// What becomes of a request after it was read.
 pub(super) enum Prepared {
     /// It goes to the provider.
@@ -72,6 +75,9 @@ impl Broker {
             }
             provider.adapter.prepare(operation, caller, &mut content)?;
             let found: Vec<JobReference> = operation.jobs.difference(&named).cloned().collect();
+            if found.len() > MOST_FOUND {
+                return Err(Denial::bad_request("too many ids at once"));
+            }
             let visible = self.repository.visible_jobs(&member.grant, &found);
             if !found.is_empty() && self.in_time(visible).await?.len() != found.len() {
                 return Err(Refusal::NotFound("job").into());

@@ -100,6 +100,9 @@ pub struct Rule {
     pub destroys: bool,
     /// Whether a request without any key may do it. It is sent without a credential.
     pub anonymous: bool,
+    /// Whether a part of the answer can be asked for. Only where the provider has no occasion to repeat the credential: half of it
+    /// would pass.
+    pub in_parts: bool,
     /// Whether the member's key is in the request's body, for [`super::Adapter::key_in`].
     pub key_in_body: bool,
 }
@@ -124,6 +127,7 @@ impl Rule {
             list: None,
             destroys: false,
             anonymous: false,
+            in_parts: false,
             key_in_body: false,
         }
     }
@@ -199,6 +203,12 @@ impl Rule {
     #[must_use]
     pub fn with_key_in_body(self) -> Self {
         Self { key_in_body: true, ..self }
+    }
+
+    /// A part of the answer can be asked for.
+    #[must_use]
+    pub fn can_be_had_in_parts(self) -> Self {
+        Self { in_parts: true, ..self }
     }
 
     /// A request without any key may do it.

@@ -1,8 +1,11 @@
 //! What nobody comes back for: jobs whose results are never read are settled with the provider, and what never ran expires.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 
 use super::adapter::Outgoing;
 use super::body::{Moved, Timed, full, read};
@@ -14,6 +17,9 @@ use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;
 use crate::vault::{Binding, SealedCredential};
 
+/// How long asking about one job may take.
+const TIME_FOR_ONE: Duration = Duration::from_secs(30);
+
 /// How many jobs are taken at a time.
 const AT_ONCE: i64 = 32;
 
@@ -21,7 +27,7 @@ const AT_ONCE: i64 = 32;
 const UNKNOWN_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// Longest answer that is read for a job's usage, in bytes.
-const LONGEST: usize = 16 * 1024 * 1024;
+const LONGEST: usize = 64 * 1024 * 1024;
 
 impl Broker {
     /// Asks about the jobs that are due, until there are none.
@@ -31,7 +37,9 @@ impl Broker {
                 Ok(due) if due.is_empty() => return,
                 Ok(due) => {
                     for job in due {
-                        self.settle(&job).await;
+                        if timeout(TIME_FOR_ONE, self.settle(&job)).await.is_err() {
+                            tracing::info!(job = %job.id, "a job's usage could not be asked for in time");
+                        }
                     }
                 }
                 Err(error) => {

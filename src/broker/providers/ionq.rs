@@ -127,8 +127,14 @@ impl Adapter for Ionq {
                 }
                 let named = |member| body.get(member).and_then(Value::as_str);
                 operation.jobs.extend(named("session_id").map(JobReference::session));
-                operation.jobs.extend(["parent", "parent_job_id"].into_iter().filter_map(named).map(JobReference::job));
-                let nothing = body.get("dry_run") == Some(&Value::Bool(true));
+                // A job below another one would be taken for a part of it, which is paid with the whole.
+                if ["parent", "parent_job_id"].into_iter().filter_map(|member| body.get(member)).any(|of| !of.is_null())
+                {
+                    let message = "a job cannot be submitted as part of another one";
+                    return Err(Denial::new(StatusCode::FORBIDDEN, "operation_not_allowed", message));
+                }
+                let submits = operation.rule.name == "jobs:submit";
+                let nothing = submits && body.get("dry_run") == Some(&Value::Bool(true));
                 operation.estimates = vec![nothing.then_some(0)];
             }
             // What runs in it is counted by itself.

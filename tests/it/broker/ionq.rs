@@ -117,7 +117,6 @@ async fn what_a_body_names_must_be_the_callers() {
         ("DELETE", "v0.4/jobs", json!({"ids": ["done", "foreign"]})),
         ("PUT", "v0.4/jobs/status/cancel", json!({"ids": ["foreign"]})),
         ("POST", "v0.4/jobs", json!({"name": "x", "session_id": "session"})),
-        ("POST", "v0.4/jobs", json!({"name": "x", "parent": "foreign"})),
         ("POST", "v0.4/jobs/foreign/clone", json!({})),
         ("GET", "v0.4/jobs?session_id=session", Value::Null),
         ("POST", "v0.4/sessions/session/end", Value::Null),
@@ -125,7 +124,9 @@ async fn what_a_body_names_must_be_the_callers() {
     ] {
         ada.send(method, path, &body).await.expect(404);
     }
-    ada.send("POST", "v0.4/jobs", &json!({"name": "x", "project_id": "p"})).await.expect(403);
+    for refused in ["project_id", "parent", "parent_job_id"] {
+        ada.send("POST", "v0.4/jobs", &json!({"name": "x", refused: "p"})).await.expect(403);
+    }
     ada.send("PUT", "v0.4/jobs/status/cancel", &json!({"ids": []})).await.expect(400);
     // One reader would see the first, another one the second.
     let twice = ada.request("DELETE", "v0.4/jobs").body(r#"{"ids": ["foreign"], "ids": ["done"]}"#);
