@@ -1,6 +1,6 @@
 //! Many questions in one statement. Every request to the broker asks who may use a token; those that arrive while a statement runs are
 //! asked together in the next one. Nothing is cached: a statement starts, and sees the database, after each of its questions has
-//! arrived. (64 at a time cost a seventh of what they cost one by one: `benches/broker`.)
+//! arrived. `benches/broker` tells what it costs.
 //!
 //! The connections are the queue's own: the pool's costs a round trip when it is given back.
 
