@@ -18,7 +18,7 @@ const SMALL: usize = 64;
 /// Cleans one text that comes in chunks.
 ///
 /// What comes out does not depend on where the chunks end. Held back is only what may begin a needle or an address: usually
-/// nothing or a byte, for a secret of 40 bytes less than 40 if it is written plainly and less than 240 if it is written `\uXXXX`,
+/// nothing or a byte, for a secret of 40 bytes less than 40 if it is written plainly and less than 240 if every character is written as a `\u` escape,
 /// and at most 256 KiB (and a chunk), whatever is sent. A chunk in which nothing is found goes through without being copied.
 pub struct Filter {
     needles: Arc<Needles>,
