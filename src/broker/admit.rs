@@ -61,12 +61,11 @@ impl Broker {
             key = adapter.key_in(operation, &Content::new(bytes.clone(), "identity"));
             body = full(bytes);
         }
-        let key = match (key, operation) {
+        let (key, operation) = match (key, operation) {
             (None, Some(operation)) if operation.rule.anonymous => return Ok((Admitted::Anonymous(operation), body)),
             (None, _) => return Err(Denial::no_key()),
             (Some(key), operation) => (key?, operation),
         };
-        let (key, operation) = key;
         if operation.as_ref().is_some_and(|operation| operation.jobs.len() > MOST_NAMED) {
             return Err(Denial::bad_request("too many ids at once"));
         }

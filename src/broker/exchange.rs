@@ -122,6 +122,8 @@ mod tests {
         assert!(held.now().is_ok_and(|token| token.is_some()));
         tokio::time::advance(Duration::from_secs(41)).await;
         assert!(held.now().is_ok_and(|token| token.is_none()), "a minute before its end");
+        let endless = Exchanged::new(Zeroizing::new("t".to_owned()), Duration::MAX);
+        assert!(endless.good_until <= Instant::now() + LONGEST, "whatever the provider says");
         let failed = Held::failed(Denial::internal());
         assert!(failed.now().is_err());
         tokio::time::advance(FAILURE_KEPT).await;

@@ -93,8 +93,9 @@ fn is_plain_json(value: Option<&HeaderValue>) -> bool {
     let kind = kind.trim_ascii().to_ascii_lowercase();
     let is_json = kind == "application/json"
         || kind.starts_with("application/") && (kind.ends_with("+json") || kind.contains("-json-"));
-    let parameters = parameters.to_ascii_lowercase();
-    is_json && (!parameters.contains("charset") || parameters.replace([' ', '"'], "").contains("charset=utf-8"))
+    let parameters = parameters.to_ascii_lowercase().replace([' ', '\t', '"'], "");
+    let mut sets = parameters.split(';').filter_map(|parameter| parameter.strip_prefix("charset="));
+    is_json && sets.all(|set| set == "utf-8")
 }
 
 impl Broker {
