@@ -78,7 +78,7 @@ pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_
     // What was read as JSON must be taken for that at the other end, too, and in no other character set.
     let was_read =
         operation.rule.request == Passage::Whole && sent.bytes.as_ref().is_some_and(|bytes| !bytes.is_empty());
-    if was_read && !is_plain_json(headers.get(header::CONTENT_TYPE)) {
+    if was_read && !is_plain_json(&headers) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -86,9 +86,11 @@ pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_
     Outgoing { method: head.method.clone(), url, headers, body: sent.bytes }
 }
 
-/// Whether a type says JSON in UTF-8 and nothing else.
-fn is_plain_json(value: Option<&HeaderValue>) -> bool {
-    let Some(text) = value.and_then(|value| value.to_str().ok()) else { return false };
+/// Whether there is one type, and it says JSON in UTF-8 and nothing else.
+fn is_plain_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(text) = value.to_str() else { return false };
     let (kind, parameters) = text.split_once(';').unwrap_or((text, ""));
     let kind = kind.trim_ascii().to_ascii_lowercase();
     let is_json = kind == "application/json"

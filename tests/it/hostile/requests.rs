@@ -385,6 +385,7 @@ async fn a_body_is_what_it_was_read_as() {
         ("application/json; charset=utf-8; charset=utf-7", "application/json"),
         ("application/x-www-form-urlencoded", "application/json"),
         ("text/plain", "application/json"),
+        ("application/json\r\ncontent-type: application/json; charset=utf-7", "application/json"),
     ] {
         let headers = format!("x-auth-token: {}\r\ncontent-type: {sent}\r\n", lab.key);
         ask(&lab.app.base_url, "DELETE", &lab.path("problems/"), &headers, b"[\"mine\"]").await;
