@@ -14,7 +14,7 @@ use super::configuration::{Configuration, DATABASE_URL_EXAMPLE};
 use crate::authentication::{AccessTokens, Passes, PasswordHasher};
 use crate::broker::{self, Broker};
 use crate::domain::Clock;
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, Shared};
 use crate::repository::{self, Repository};
 use crate::server::Server;
 use crate::vault::{LocalKeyRing, Vault, VaultError};
@@ -143,13 +143,13 @@ pub async fn state(
     let patience = configuration.broker.patience;
     let reachable = configuration.reachable(&Arc::new(passes))?;
     let broker = Arc::new(Broker::new(repository.clone(), reachable, settle_after, patience));
-    Ok(AppState {
+    Ok(AppState::new(Shared {
         repository,
         broker,
         access_tokens: Arc::new(access_tokens),
         passwords: Arc::new(PasswordHasher::new()?),
         settings: Arc::new(settings),
-    })
+    }))
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServiceError> {

@@ -29,4 +29,4 @@ pub use document::document;
 pub use health::metrics_router;
 pub use luna_sdk::addresses as luna_sdk_addresses;
 pub use router::{mounted, router};
-pub use state::{AppState, LoginLimits, Mount, Settings};
+pub use state::{AppState, LoginLimits, Mount, Settings, Shared};

@@ -2,13 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{Extensions, HeaderMap, HeaderValue};
 use ipnet::IpNet;
-use tower_http::request_id::RequestId;
 
 use super::problem::{Problem, Result};
 use super::state::AppState;
@@ -18,25 +15,24 @@ use crate::authorization::Origin;
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
+/// What the request is called in the log and in the audit log.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub HeaderValue);
+
 /// Finds out the client's address for everything that comes after.
-pub async fn find(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub fn find(state: &AppState, request: &mut Request) {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     if let Some(peer) = peer {
         let address = behind_proxies(peer, request.headers(), &state.settings.trusted_proxies);
         request.extensions_mut().insert(ClientAddress(address));
     }
-    next.run(request).await
 }
 
 /// The audit log's view of a request.
 pub fn of(parts: &Parts) -> Origin {
     Origin {
         address: address(&parts.extensions).map(|address| address.to_string()),
-        request_id: parts
-            .extensions
-            .get::<RequestId>()
-            .and_then(|id| id.header_value().to_str().ok())
-            .map(ToOwned::to_owned),
+        request_id: parts.extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok()).map(ToOwned::to_owned),
     }
 }
 

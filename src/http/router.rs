@@ -1,6 +1,6 @@
 //! All routes, and the layers around them.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::Router;
@@ -8,11 +8,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
-use tower_http::trace::TraceLayer;
-use tracing::{Span, field};
+use futures_util::FutureExt;
+use tracing::{Instrument, Span, field};
 
+use super::origin::RequestId;
 use super::problem::Problem;
 use super::routing::Api;
 use super::state::AppState;
@@ -35,8 +34,11 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), bound_time))
         .layer(from_fn(luna_sdk::translate))
         // Streams both ways, for as long as they take.
-        .merge(qpu::router())
-        .layer(from_fn_with_state(state.clone(), qpu::by_host));
+        .merge(qpu::router());
+    let router = match state.settings.mounts.as_slice() {
+        [] => router,
+        _ => router.layer(from_fn_with_state(state.clone(), qpu::by_host)),
+    };
     around(router, state)
 }
 
@@ -45,52 +47,50 @@ pub fn mounted(state: AppState, mount: Mount) -> Router {
     around(qpu::mounted(mount), state)
 }
 
-/// What everything has around it.
+/// What everything has around it: one layer, because a router copies each of them for every request, with all that is inside.
 fn around(router: Router<AppState>, state: AppState) -> Router {
-    router
-        .layer(from_fn_with_state(state.clone(), origin::find))
-        .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn(measure))
-        .layer(from_fn(protect))
-        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(on_response).on_failure(()))
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(SetRequestIdLayer::new(REQUEST_ID, NewRequestId))
-        .layer(from_fn(vet_request_id))
-        .with_state(state)
+    router.layer(from_fn_with_state(state.clone(), outermost)).with_state(state)
 }
 
-#[derive(Clone)]
-struct NewRequestId;
-
-impl MakeRequestId for NewRequestId {
-    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
-        HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).ok().map(RequestId::new)
-    }
+/// Names the request for the log and the audit log, finds out where it comes from, and sees to it that whatever becomes of
+/// it is an answer, protected, logged and counted.
+async fn outermost(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = name(&mut request);
+    let (span, labels) = (span(&request, &id), labels(&request));
+    origin::find(&state, &mut request);
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let mut response = span.in_scope(|| answered.unwrap_or_else(|_| after_panic()));
+    protect(&mut response);
+    response.headers_mut().insert(REQUEST_ID, id);
+    span.record("status", response.status().as_u16());
+    span.in_scope(|| tracing::info!(milliseconds = started.elapsed().as_secs_f64() * 1e3, "answered"));
+    measure(labels, &response, started);
+    response
 }
 
 /// A client may bring an id of its own, as proxies do; one that is not like an id is replaced. It ends in the log and in
 /// the audit log.
-async fn vet_request_id(mut request: Request, next: Next) -> Response {
-    let like_an_id = |id: &HeaderValue| {
+fn name(request: &mut Request) -> HeaderValue {
+    let like_an_id = |id: &&HeaderValue| {
         let id = id.as_bytes();
         (1..=64).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
-    if !request.headers().get(REQUEST_ID).is_none_or(like_an_id) {
-        request.headers_mut().remove(REQUEST_ID);
-    }
-    next.run(request).await
+    let id = request.headers().get(REQUEST_ID).filter(like_an_id).cloned();
+    let id = id.unwrap_or_else(|| {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let text = uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+    });
+    request.extensions_mut().insert(RequestId(id.clone()));
+    id
 }
 
 /// A request in the log: the route's pattern and never its values, which may be e-mail addresses; no headers, no query.
-fn span(request: &Request) -> Span {
+fn span(request: &Request, id: &HeaderValue) -> Span {
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
-    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let id = id.to_str().unwrap_or_default();
     tracing::info_span!("request", id, method = method(request), route, status = field::Empty)
-}
-
-fn on_response(response: &Response, latency: std::time::Duration, span: &Span) {
-    span.record("status", response.status().as_u16());
-    tracing::info!(milliseconds = latency.as_secs_f64() * 1e3, "answered");
 }
 
 /// Ends a request that takes too long; what it has not committed never happened.
@@ -101,7 +101,7 @@ async fn bound_time(State(state): State<AppState>, request: Request, next: Next)
     }
 }
 
-fn after_panic(_: Box<dyn Any + Send>) -> Response {
+fn after_panic() -> Response {
     tracing::error!("a request panicked");
     Problem::internal().into_response()
 }
@@ -112,17 +112,21 @@ fn method(request: &Request) -> &'static str {
     KNOWN.into_iter().find(|known| *known == request.method().as_str()).unwrap_or("-")
 }
 
+/// What a request is counted under.
+fn labels(request: &Request) -> (MatchedOrNot, &'static str) {
+    (request.extensions().get::<MatchedPath>().cloned(), method(request))
+}
+
+/// The route's pattern, if there is such a route.
+type MatchedOrNot = Option<MatchedPath>;
+
 /// Counts and times by route, method and status.
-async fn measure(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    let method = method(&request).to_owned();
-    let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    let labels = [("route", route), ("method", method), ("status", status)];
+fn measure((route, method): (MatchedOrNot, &'static str), response: &Response, started: Instant) {
+    let route = route.as_ref().map_or("-", MatchedPath::as_str).to_owned();
+    let status = response.status().as_str().to_owned();
+    let labels = [("route", route), ("method", method.to_owned()), ("status", status)];
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", &labels).record(started.elapsed());
-    response
 }
 
 /// What a page may do: load from this service, nothing else. (The API's documentation styles itself inline.)
@@ -130,13 +134,11 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
                       form-action 'none'; frame-ancestors 'none'";
 
 /// Answers are for the one who asked, and are what their type says.
-async fn protect(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+fn protect(response: &mut Response) {
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
 }

@@ -1,5 +1,6 @@
 //! What every handler can reach.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -10,9 +11,28 @@ use crate::broker;
 use crate::domain::{Providers, QpuTokenId};
 use crate::repository::Repository;
 
-/// Shared by all requests; cheap to clone.
+/// Shared by all requests; cheap to clone, which every layer does for every request.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+impl AppState {
+    /// Makes it shared.
+    #[must_use]
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What there is.
+pub struct Shared {
     /// What is kept.
     pub repository: Repository,
     /// Makes and checks access tokens.

@@ -25,7 +25,7 @@ pub struct Admission {
 
 impl Repository {
     fn admissions(&self) -> &AdmissionQueue {
-        self.admissions.get_or_init(|| AdmissionQueue::start(self.options.clone(), self.clock.clone()))
+        self.admissions.get_or_init(|| AdmissionQueue::start((*self.options).clone(), self.clock.clone()))
     }
 
     /// The provider of a token. It never changes, so it may be remembered; it tells nothing about who may use the token.

@@ -72,7 +72,7 @@ pub struct Repository {
     clock: Clock,
     vault: Arc<Vault>,
     last_readiness: Arc<Mutex<Option<(Timestamp, Readiness)>>>,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
     admissions: Arc<OnceLock<AdmissionQueue>>,
 }
 
@@ -94,7 +94,14 @@ impl Repository {
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        Ok(Self { pool, clock, vault, last_readiness: Arc::default(), options, admissions: Arc::default() })
+        Ok(Self {
+            pool,
+            clock,
+            vault,
+            last_readiness: Arc::default(),
+            options: Arc::new(options),
+            admissions: Arc::default(),
+        })
     }
 
     /// Brings the schema up to date. Replicas may call this at the same time: one waits for the other.
