@@ -66,11 +66,12 @@ impl Broker {
         }
         let operation = asked.operation;
         if operation.rule.effect == Effect::Cancel && parts.status.is_success() {
-            self.cancelled(asked).await?;
+            Box::pin(self.cancelled(asked)).await?;
         }
         let body = match operation.rule.answer {
             Passage::Whole => {
-                let (Held { bytes, room }, changed) = self.whole(asked, parts.status, body, reservation).await?;
+                let (Held { bytes, room }, changed) =
+                    Box::pin(self.whole(asked, parts.status, body, reservation)).await?;
                 if changed {
                     parts.headers.remove(header::ETAG);
                 }
@@ -79,7 +80,7 @@ impl Broker {
             passage if short => {
                 let bytes = read(body, LONGEST).await.map_err(not_understood)?;
                 if passage == Passage::Watch {
-                    self.watched(asked, parts.status, &bytes).await;
+                    Box::pin(self.watched(asked, parts.status, &bytes)).await;
                 }
                 full(bytes)
             }

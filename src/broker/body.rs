@@ -72,15 +72,25 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Unreadable> {
     if announced > limit {
         return Err(Unreadable::TooLong);
     }
-    let mut bytes = BytesMut::with_capacity(announced.min(1024 * 1024));
+    // What comes in one piece is not copied.
+    let mut first = Bytes::new();
+    let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Unreadable::Broken)?.into_data() else { continue };
-        if bytes.len() + data.len() > limit {
+        if first.len() + bytes.len() + data.len() > limit {
             return Err(Unreadable::TooLong);
+        }
+        if first.is_empty() && bytes.is_empty() {
+            first = data;
+            continue;
+        }
+        if bytes.is_empty() {
+            bytes.reserve(announced.min(1024 * 1024).max(first.len() + data.len()));
+            bytes.extend_from_slice(&std::mem::take(&mut first));
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(bytes.freeze())
+    Ok(if bytes.is_empty() { first } else { bytes.freeze() })
 }
 
 /// The body stood still for too long.
@@ -92,7 +102,8 @@ pub struct StoodStill(Duration);
 pub struct Timed<B> {
     body: B,
     idle: Duration,
-    alarm: Pin<Box<Sleep>>,
+    /// Set while the body is waited for; what is there already needs no clock.
+    alarm: Option<Pin<Box<Sleep>>>,
     moved: Moved,
 }
 
@@ -129,10 +140,10 @@ impl Default for Moved {
 }
 
 impl<B> Timed<B> {
-    /// Counts from now; nothing may come for as long as `idle`.
+    /// Nothing may come for as long as `idle`.
     #[must_use]
-    pub fn new(body: B, idle: Duration, moved: Moved) -> Self {
-        Self { body, idle, alarm: Box::pin(sleep(idle)), moved }
+    pub const fn new(body: B, idle: Duration, moved: Moved) -> Self {
+        Self { body, idle, alarm: None, moved }
     }
 }
 
@@ -145,13 +156,13 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            let next = Instant::now() + self.idle;
-            self.alarm.as_mut().reset(next);
+            self.alarm = None;
             self.moved.note();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        ready!(self.alarm.as_mut().poll(context));
-        Poll::Ready(Some(Err(Box::new(StoodStill(self.idle)))))
+        let idle = self.idle;
+        ready!(self.alarm.get_or_insert_with(|| Box::pin(sleep(idle))).as_mut().poll(context));
+        Poll::Ready(Some(Err(Box::new(StoodStill(idle)))))
     }
 
     fn is_end_stream(&self) -> bool {

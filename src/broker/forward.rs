@@ -60,14 +60,14 @@ impl Broker {
         let way = Way { adapter, door, head, grant: &grant, binding: &binding, sealed: &sealed };
         let outcome =
             if let Some((list, pages)) = rule.list.as_ref().and_then(|list| Some((list, list.pages.as_ref()?))) {
-                self.turn_pages(way, &operation, list, pages).await
+                Box::pin(self.turn_pages(way, &operation, list, pages)).await
             } else {
                 let sent = Sent { bytes, as_it_came };
                 self.send(way, operation, sent, (body, &moved, room), reservation.as_ref()).await
             };
         let outcome = match outcome {
             Ok(answer) => Ok(answer),
-            Err(denial) => Err(self.give_up(rule.effect, head, reservation, denial).await),
+            Err(denial) => Err(Box::pin(self.give_up(rule.effect, head, reservation, denial)).await),
         };
         self.tally.count(grant, rule.name.clone(), outcome.is_err());
         outcome
@@ -83,7 +83,7 @@ impl Broker {
     ) -> Result<Response<Body>, Denial> {
         let Way { adapter, door, head, grant, binding, sealed } = way;
         if operation.rule.destroys {
-            self.settle_first(way, &operation).await?;
+            Box::pin(self.settle_first(way, &operation)).await?;
         }
         let outgoing = build(&**adapter, &operation, head, sent);
         let mut injected = self.inject(&**adapter, &mut operation, outgoing, binding, sealed).await?;

@@ -140,7 +140,7 @@ impl Broker {
         if let Some(token) = held.now()? {
             return Ok(Some(token));
         }
-        let fetched = timeout(TIME_TO_EXCHANGE, self.fetch(adapter, binding, sealed)).await;
+        let fetched = timeout(TIME_TO_EXCHANGE, Box::pin(self.fetch(adapter, binding, sealed))).await;
         match fetched.unwrap_or_else(|_| Err(super::upstream::Failure::TimedOut.into())) {
             Ok(token) => {
                 let token = Arc::new(token);

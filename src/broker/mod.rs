@@ -8,6 +8,8 @@
 //! 5. [`meter`](meter): learn which jobs were made and what they used, book it once;
 //! 6. [`answer`](answer): give back what the allow-list of headers lets through, with every trace of the credential removed.
 //!
+//! A request is one future, as large as the largest of its branches, and is moved several times. What few requests need is boxed.
+//!
 //! What is particular to a provider is behind [`Adapter`], one file each in [`providers`].
 
 mod adapter;
@@ -156,7 +158,7 @@ impl Broker {
         let admitted = match admitted {
             admit::Admitted::Member(admitted) => admitted,
             admit::Admitted::Anonymous(operation) => {
-                return self.forward_anonymously(&**adapter, &operation, door, head).await;
+                return Box::pin(self.forward_anonymously(&**adapter, &operation, door, head)).await;
             }
         };
         let prepared = match self.prepare(provider, admitted, head, body).await? {

@@ -64,7 +64,7 @@ impl Broker {
         let empty = body.is_end_stream();
         let (mut body, mut bytes, mut as_it_came, mut room) = (body, None, true, None);
         if member.operation.rule.request == Passage::Whole {
-            let (mut content, taken) = self.read_content(head, member.caller.user, body, &moved).await?;
+            let (mut content, taken) = Box::pin(self.read_content(head, member.caller.user, body, &moved)).await?;
             let named = member.operation.jobs.clone();
             let Member { operation, caller, .. } = &mut *member;
             if operation.rule.effect == Effect::Here {
@@ -88,7 +88,12 @@ impl Broker {
         } else if !empty {
             body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
         }
-        let reservation = self.reserve(provider, &mut member).await?;
+        let reservation = match (member.operation.rule.effect, member.submit.take()) {
+            (Effect::Submit(kind), Some(grant)) => {
+                Some(Box::pin(self.reserve(provider, &mut member, kind, grant)).await?)
+            }
+            _ => None,
+        };
         let member = *member;
         Ok(Prepared::Forward(Box::new(Ready { member, body, bytes, as_it_came, moved, reservation, room })))
     }
@@ -118,10 +123,13 @@ impl Broker {
     }
 
     /// Reserves what the request submits; a refusal is remembered as an event of its own.
-    async fn reserve(&self, provider: &Reachable, member: &mut Member) -> Result<Option<Reservation>, Denial> {
-        let (Effect::Submit(kind), Some(grant)) = (member.operation.rule.effect, member.submit.take()) else {
-            return Ok(None);
-        };
+    async fn reserve(
+        &self,
+        provider: &Reachable,
+        member: &mut Member,
+        kind: JobKind,
+        grant: Grant<Submit>,
+    ) -> Result<Reservation, Denial> {
         let default = if kind == JobKind::Upload { 0 } else { provider.estimate };
         if member.operation.estimates.is_empty() {
             member.operation.estimates.push(None);
@@ -143,6 +151,6 @@ impl Broker {
             }
         };
         let ids = self.in_time(reserved).await?;
-        Ok(Some(Reservation { grant: Arc::new(grant), kind, ids }))
+        Ok(Reservation { grant: Arc::new(grant), kind, ids })
     }
 }

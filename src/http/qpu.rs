@@ -23,6 +23,10 @@ use crate::domain::QpuTokenId;
 /// Where the broker is, below the service's own address.
 const PATH: &str = "/v1/qpu/";
 
+/// Marks an answer of the broker's.
+#[derive(Clone, Copy)]
+pub struct Brokered;
+
 /// Every token at its address.
 pub fn router() -> Router<AppState> {
     let _ = guard(&by_path);
@@ -67,6 +71,12 @@ async fn at_root(state: &AppState, mount: &Mount, request: Request) -> Response 
 }
 
 async fn serve(state: &AppState, token: QpuTokenId, address: String, path: &str, request: Request) -> Response {
+    let mut response = pass(state, token, address, path, request).await;
+    response.extensions_mut().insert(Brokered);
+    response
+}
+
+async fn pass(state: &AppState, token: QpuTokenId, address: String, path: &str, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let is_safe = parts.method.is_safe();
     let (broker, path, origin) = (Arc::clone(&state.broker), path.to_owned(), origin::of(&parts));

@@ -64,9 +64,19 @@ async fn outermost(State(state): State<AppState>, mut request: Request, next: Ne
     protect(&mut response);
     response.headers_mut().insert(REQUEST_ID, id);
     span.record("status", response.status().as_u16());
-    span.in_scope(|| tracing::info!(milliseconds = started.elapsed().as_secs_f64() * 1e3, "answered"));
+    span.in_scope(|| log(&response, started));
     measure(labels, &response, started);
     response
+}
+
+/// Tells of an answer. A job is polled many times, which the audit log counts: what went well at the broker is told to whoever asks.
+fn log(response: &Response, started: Instant) {
+    let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+    if response.extensions().get::<qpu::Brokered>().is_some() && response.status().is_success() {
+        tracing::debug!(milliseconds, "answered");
+    } else {
+        tracing::info!(milliseconds, "answered");
+    }
 }
 
 /// A client may bring an id of its own, as proxies do; one that is not like an id is replaced. It ends in the log and in

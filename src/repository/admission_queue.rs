@@ -157,12 +157,14 @@ impl Shared {
 
     /// One connection's life: wait, take what waits, ask, hand out.
     async fn answer(self: Arc<Self>, index: usize) {
-        let mut connection = None;
+        let (mut connection, mut crowd) = (None, false);
         while !self.closed.load(Ordering::Relaxed) {
             self.bells[index].notified().await;
             loop {
-                // Whoever is about to ask gets in as well; nobody waits for a clock.
-                tokio::task::yield_now().await;
+                if crowd {
+                    // Whoever is about to ask gets in as well; nobody waits for a clock, and who is alone for nothing.
+                    tokio::task::yield_now().await;
+                }
                 let batch: Vec<Waiting> = {
                     let mut waiting = self.waiting();
                     let length = waiting.len().min(AT_ONCE);
@@ -171,6 +173,7 @@ impl Shared {
                 if batch.is_empty() {
                     break;
                 }
+                crowd = batch.len() > 1;
                 if index == 0 {
                     self.first_is_busy.store(true, Ordering::Release);
                 }
