@@ -128,9 +128,13 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop:
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         async move {
-            // On its own: a client that hangs up does not stop what it has asked for in the middle.
-            let answer = tokio::spawn(router.oneshot(request)).await;
-            let answer = answer.unwrap_or_else(|_| Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()))?;
+            let answer = if request.method().is_safe() {
+                router.oneshot(request).await?
+            } else {
+                // On its own: a client that hangs up does not stop what it has asked for in the middle.
+                let answer = tokio::spawn(router.oneshot(request)).await;
+                answer.unwrap_or_else(|_| Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()))?
+            };
             let until_sent = move |frame| {
                 let _ = &running;
                 frame

@@ -1,8 +1,6 @@
 //! The broker's door: `/v1/qpu/{token}/…`, for hardware providers' own clients, which say in their own ways who they are. It
 //! streams both ways and decides nothing.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
@@ -11,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http_body_util::BodyExt;
-use tracing::Instrument;
 
 use super::gate::{Admitting, guard};
 use super::origin;
@@ -78,19 +75,7 @@ async fn serve(state: &AppState, token: QpuTokenId, address: String, path: &str,
 
 async fn pass(state: &AppState, token: QpuTokenId, address: String, path: &str, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let is_safe = parts.method.is_safe();
-    let (broker, path, origin) = (Arc::clone(&state.broker), path.to_owned(), origin::of(&parts));
     let body = if body.is_end_stream() { crate::broker::full("") } else { body.map_err(Into::into).boxed_unsync() };
-    let served = async move {
-        let door = Door { token, address, path: &path, origin };
-        broker.serve(door, Request::from_parts(parts, body)).await.map(Body::new)
-    };
-    if is_safe {
-        return served.await;
-    }
-    // What does something at a provider goes on to its end, also when the client has gone: what comes of it must be booked.
-    match tokio::spawn(served.in_current_span()).await {
-        Ok(response) => response,
-        Err(_) => Problem::internal().into_response(),
-    }
+    let door = Door { token, address, path, origin: origin::of(&parts) };
+    state.broker.serve(door, Request::from_parts(parts, body)).await.map(Body::new)
 }

@@ -120,6 +120,10 @@ type Wrong = (&'static str, &'static str);
 /// What an operation does fits what it names.
 fn rights(operation: &OperationDeclaration, own: &[JobKind], all: &[OperationDeclaration]) -> Result<(), Wrong> {
     let names_something = !own.is_empty() || !operation.body_ids.is_empty();
+    // A GET is given up when its client hangs up; what would come of it could not be booked.
+    if operation.effect != DeclaredEffect::Read && operation.method == DeclaredMethod::Get {
+        return Err(("method", "another one than GET, for it does something"));
+    }
     match operation.effect {
         DeclaredEffect::Submit => {
             let kind = JobKind::from(operation.makes);

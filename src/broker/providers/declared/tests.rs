@@ -45,6 +45,8 @@ fn a_mistake_is_named() {
         ),
         ("amount", json!({"name": "a", "method": "POST", "path": "s", "effect": "submit", "id": "/id", "amount": -1})),
         ("effect", json!({"name": "a", "method": "GET", "path": "jobs", "id": "/id"})),
+        ("method", json!({"name": "a", "method": "GET", "path": "jobs/new", "effect": "submit"})),
+        ("method", json!({"name": "a", "method": "GET", "path": "jobs/{job}/stop", "effect": "cancel"})),
         ("effect", json!({"name": "a", "method": "DELETE", "path": "jobs", "effect": "delete"})),
         ("anonymous", json!({"name": "a", "method": "GET", "path": "jobs/{job}/log", "anonymous": true})),
         ("list", json!({"name": "a", "method": "GET", "path": "jobs", "list": {"items": "jobs", "id": "/id"}})),
