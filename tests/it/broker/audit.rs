@@ -77,7 +77,7 @@ async fn every_step_of_a_job_is_told() {
     assert_eq!(lab.ask("DELETE", &format!("problems/{one}"), "").await.status(), 200);
     sapi.finish(&two, 0.01);
     lab.ask("GET", &format!("problems/{two}/answer"), "").await;
-    lab.upstream.always(crate::support::enemy::Reply::json(400, &json!({"error_code": 400, "error_msg": "no"})));
+    lab.upstream.always(crate::support::upstream::Reply::json(400, &json!({"error_code": 400, "error_msg": "no"})));
     lab.ask("POST", "problems/", "[{}]").await;
     let events = lab.events().await;
     let told: Vec<_> = events.iter().map(|event| (event.0.as_str(), event.1.as_str())).collect();

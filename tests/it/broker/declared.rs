@@ -4,7 +4,8 @@ use luna_organizations::cli::{Configuration, ProviderConfiguration};
 use serde_json::{Value, json};
 
 use crate::support::App;
-use crate::support::stand_in::{self, Notebook, SECRET, Seen, StandIn, ledger};
+use crate::support::notebook::{self, Notebook, SECRET, ledger};
+use crate::support::upstream::{Seen, Upstream};
 
 const PLACE: (&str, &str) = ("x-auth-token", "");
 
@@ -23,8 +24,8 @@ fn configuration(url: &str) -> Configuration {
 }
 
 fn answer(seen: &Seen) -> (u16, Value) {
-    let body: Value = serde_json::from_str(&seen.text).unwrap_or_default();
-    let path: Vec<_> = seen.path.split('?').next().unwrap().split('/').skip(3).collect();
+    let body = seen.json();
+    let path: Vec<_> = seen.path().split('/').skip(3).collect();
     let job = |id: &str, status: &str| json!({"id": id, "status": status, "job_duration": "2.5s"});
     match (&*seen.method, path.as_slice()) {
         ("POST", ["sessions" | "jobs"]) => (200, json!({"id": body["name"], "url": "https://x/y"})),
@@ -39,9 +40,9 @@ fn answer(seen: &Seen) -> (u16, Value) {
 
 #[tokio::test]
 async fn it_is_used_listed_metered_and_kept_apart() {
-    let provider = StandIn::start(answer).await;
-    let app = App::start_with(configuration(&provider.url)).await;
-    let token = stand_in::token(&app, "scaleway").await;
+    let provider = Upstream::start(answer).await;
+    let app = App::start_with(configuration(&provider.url())).await;
+    let token = notebook::token(&app, "scaleway").await;
     let (ada, bob) = (app.member(&app.root, "ada").await, app.member(&app.root, "bob").await);
     let ada = Notebook::new(&app, &ada, &token, PLACE).await;
     let bob = Notebook::new(&app, &bob, &token, PLACE).await;
@@ -53,7 +54,7 @@ async fn it_is_used_listed_metered_and_kept_apart() {
             who.send("POST", &at("jobs"), &json!({"name": job, "session_id": session})).await.expect(200);
         }
     }
-    assert!(provider.asked().iter().all(|seen| seen.header("x-auth-token") == SECRET));
+    assert!(provider.take().iter().all(|seen| seen.header("x-auth-token") == SECRET));
 
     // What is somebody else's, wherever it is named.
     ada.send("POST", &at("jobs"), &json!({"name": "x", "session_id": "other"})).await.expect(404);
@@ -69,7 +70,7 @@ async fn it_is_used_listed_metered_and_kept_apart() {
     assert_eq!(refused, json!({"type": "denied", "message": message, "code": "operation_not_allowed"}));
     // A job that is not over cannot be deleted, so that it is not forgotten what it uses.
     assert_eq!(ada.send("DELETE", &at("jobs/running"), &Value::Null).await.status, 409);
-    assert_eq!(provider.lines(), ["GET /qaas/v1alpha1/jobs/running"]);
+    assert_eq!(provider.take_lines(), ["GET /qaas/v1alpha1/jobs/running"]);
 
     let listed = ada.get(&at("jobs?session_id=session")).await.expect(200);
     assert_eq!((listed["jobs"].as_array().unwrap().len(), &listed["total_count"]), (1, &json!(1)));

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::support::enemy::{Reply, Step};
 use crate::support::lab::{Lab, expect_error};
+use crate::support::upstream::{Reply, Step};
 use crate::support::wire::parse;
 
 async fn lab() -> Lab {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::support::App;
-use crate::support::stand_in::{self, Notebook, SECRET, Seen, StandIn, ledger};
+use crate::support::notebook::{self, Notebook, SECRET, ledger};
+use crate::support::upstream::{Seen, Upstream};
 
 const PLACE: (&str, &str) = ("authorization", "apiKey ");
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
@@ -17,9 +18,8 @@ fn job(id: &str, status: &str, children: &[&str]) -> Value {
 
 /// Jobs are named by who submits them; a name tells what becomes of them.
 fn answer(seen: &Seen) -> (u16, Value) {
-    let body: Value = serde_json::from_str(&seen.text).unwrap_or_default();
-    let path = seen.path.split('?').next().unwrap();
-    match (&*seen.method, path.split('/').skip(2).collect::<Vec<_>>().as_slice()) {
+    let body = seen.json();
+    match (&*seen.method, seen.path().split('/').skip(2).collect::<Vec<_>>().as_slice()) {
         (_, ["backends", ..]) => (200, json!([])),
         ("POST", ["jobs"]) => (200, json!({"id": body["name"], "status": "ready"})),
         ("POST", ["jobs", id, "clone"]) => (200, json!({"id": format!("{id}-clone"), "status": "ready"})),
@@ -43,15 +43,15 @@ fn answer(seen: &Seen) -> (u16, Value) {
 
 struct Lab {
     app: App,
-    ionq: StandIn,
+    ionq: Upstream,
     ada: Notebook,
     bob: Notebook,
 }
 
 async fn lab() -> Lab {
-    let ionq = StandIn::start(answer).await;
-    let app = App::start_with(stand_in::at("ionq", &format!("{}/v0.4", ionq.url))).await;
-    let token = stand_in::token(&app, "ionq").await;
+    let ionq = Upstream::start(answer).await;
+    let app = App::start_with(notebook::at("ionq", &format!("{}/v0.4", ionq.url()))).await;
+    let token = notebook::token(&app, "ionq").await;
     let (ada, bob) = (app.member(&app.root, "ada").await, app.member(&app.root, "bob").await);
     let ada = Notebook::new(&app, &ada, &token, PLACE).await;
     let bob = Notebook::new(&app, &bob, &token, PLACE).await;
@@ -87,7 +87,7 @@ async fn answers_do_not_tell_of_the_account() {
     }
     let session = ada.send("POST", "v0.4/sessions", &json!({"backend": "qpu.forte-1"})).await.expect(200);
     assert_eq!((&session["organization_id"], &session["creator_id"]), (&json!(NOBODY), &Value::Null));
-    ionq.asked();
+    ionq.take();
     for (method, path) in [
         ("GET", "v0.4/whoami"),
         ("GET", "v0.4/organizations/o/usage"),
@@ -103,7 +103,7 @@ async fn answers_do_not_tell_of_the_account() {
         let told = refused.json();
         assert!(told["statusCode"].is_number() && told["error"].is_string() && told["message"].is_string(), "{told}");
     }
-    assert_eq!(ionq.lines(), [""; 0]);
+    assert_eq!(ionq.take_lines(), [""; 0]);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn what_a_body_names_must_be_the_callers() {
     bob.send("POST", "v0.4/jobs", &json!({"name": "foreign"})).await.expect(200);
     bob.send("POST", "v0.4/sessions", &json!({"backend": "qpu"})).await.expect(200);
     ada.send("POST", "v0.4/jobs", &json!({"name": "done"})).await.expect(200);
-    ionq.asked();
+    ionq.take();
     for (method, path, body) in [
         ("DELETE", "v0.4/jobs", json!({"ids": ["done", "foreign"]})),
         ("PUT", "v0.4/jobs/status/cancel", json!({"ids": ["foreign"]})),
@@ -131,7 +131,7 @@ async fn what_a_body_names_must_be_the_callers() {
     // One reader would see the first, another one the second.
     let twice = ada.request("DELETE", "v0.4/jobs").body(r#"{"ids": ["foreign"], "ids": ["done"]}"#);
     assert_eq!(twice.send().await.unwrap().status(), 400);
-    assert_eq!(ionq.lines(), [""; 0]);
+    assert_eq!(ionq.take_lines(), [""; 0]);
     bob.send("POST", "v0.4/jobs", &json!({"name": "y", "session_id": "session"})).await.expect(200);
 }
 
@@ -141,7 +141,7 @@ async fn what_is_deleted_is_booked_before() {
     for name in ["done", "other", "running"] {
         ada.send("POST", "v0.4/jobs", &json!({"name": name})).await.expect(200);
     }
-    ionq.asked();
+    ionq.take();
     ada.send("DELETE", "v0.4/jobs/running", &Value::Null).await.expect(409);
     ada.send("DELETE", "v0.4/jobs/done", &Value::Null).await.expect(200);
     ada.send("DELETE", "v0.4/jobs", &json!({"ids": ["other"]})).await.expect(200);
@@ -152,7 +152,7 @@ async fn what_is_deleted_is_booked_before() {
         "GET /v0.4/jobs/other",
         "DELETE /v0.4/jobs",
     ];
-    assert_eq!(ionq.lines(), lines);
+    assert_eq!(ionq.take_lines(), lines);
     let booked = ledger(&app).await;
     assert_eq!((booked["done"], booked["other"], booked["running"]), (Some(1200), Some(1200), None));
 }
@@ -168,13 +168,13 @@ async fn clones_are_booked_and_backends_need_no_key() {
     ada.send("POST", "v0.4/sessions/session/end", &Value::Null).await.expect(200);
     let booked = ledger(&app).await;
     assert_eq!((booked["done"], booked["done-clone"], booked["session"]), (None, Some(1200), Some(0)));
-    for seen in ionq.asked() {
+    for seen in ionq.take() {
         assert_eq!(seen.header("authorization"), format!("apiKey {SECRET}"), "{}", seen.line());
     }
     for path in ["v0.4/backends", "v0.3/backends/simulator"] {
         assert_eq!(ada.plain("GET", path).send().await.unwrap().status(), 200);
     }
-    assert!(ionq.asked().iter().all(|seen| seen.headers.get("authorization").is_none()));
+    assert!(ionq.take().iter().all(|seen| !seen.header_names().contains(&"authorization".to_owned())));
     for path in ["v0.4/jobs", "v0.4/backends/qpu/characterizations"] {
         assert_eq!(ada.plain("GET", path).send().await.unwrap().status(), 401, "{path}");
     }

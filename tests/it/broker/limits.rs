@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::support::enemy::{Reply, Upstream};
 use crate::support::lab::{Lab, configuration, expect_error};
 use crate::support::sapi::Sapi;
+use crate::support::upstream::{Reply, Upstream};
 use crate::support::wire::ask;
 use crate::support::{Caller, paths};
 

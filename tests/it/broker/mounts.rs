@@ -9,22 +9,23 @@ use reqwest::RequestBuilder;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::stand_in::{self, Notebook, SECRET, StandIn};
+use crate::support::notebook::{self, Notebook, SECRET};
+use crate::support::upstream::{Seen, Upstream};
 use crate::support::{Answer, App};
 
 const HOST: &str = "ionq.example.org";
 
 struct Lab {
     app: App,
-    ionq: StandIn,
+    ionq: Upstream,
     token: String,
     ada: Notebook,
 }
 
 async fn lab() -> Lab {
-    let ionq = StandIn::start(|seen| (200, json!({"id": "job", "path": seen.path}))).await;
-    let app = App::start_with(stand_in::at("ionq", &ionq.url)).await;
-    let token = stand_in::token(&app, "ionq").await;
+    let ionq = Upstream::start(|seen| (200, json!({"id": "job", "path": seen.target}))).await;
+    let app = App::start_with(notebook::at("ionq", &ionq.url())).await;
+    let token = notebook::token(&app, "ionq").await;
     let ada = app.member(&app.root, "ada").await;
     let ada = Notebook::new(&app, &ada, &token, ("authorization", "apiKey ")).await;
     Lab { app, ionq, token, ada }
@@ -32,7 +33,7 @@ async fn lab() -> Lab {
 
 impl Lab {
     fn mounted(&self, listen: Option<SocketAddr>, public_url: Option<&str>) -> Configuration {
-        let mut configuration = stand_in::at("ionq", &self.ionq.url);
+        let mut configuration = notebook::at("ionq", &self.ionq.url());
         let (token, public_url) = (self.token.parse().unwrap(), public_url.map(ToOwned::to_owned));
         configuration.broker.mounts = vec![MountConfiguration { token, listen, public_url }];
         configuration
@@ -46,8 +47,8 @@ async fn is_a_root_and_nothing_else(lab: &Lab, base: &str, through: impl Fn(Requ
     let submitted = Answer::to(through(ada.request("POST", "v0.4/jobs").json(&json!({})))).await.expect(200);
     assert_eq!(submitted["id"], "job");
     ask("GET", "v0.4/jobs/job").await.expect(200);
-    let seen = lab.ionq.asked();
-    assert_eq!(seen.iter().map(stand_in::Seen::line).collect::<Vec<_>>(), ["POST /v0.4/jobs", "GET /v0.4/jobs/job"]);
+    let seen = lab.ionq.take();
+    assert_eq!(seen.iter().map(Seen::line).collect::<Vec<_>>(), ["POST /v0.4/jobs", "GET /v0.4/jobs/job"]);
     assert!(seen.iter().all(|seen| seen.header("authorization") == format!("apiKey {SECRET}")));
 
     // Not the service's own routes, and not another token's.
@@ -73,7 +74,7 @@ async fn is_a_root_and_nothing_else(lab: &Lab, base: &str, through: impl Fn(Requ
     }
     let login = through(ada.plain("POST", "v1/sessions").json(&json!({"email": "root@example.com", "password": "x"})));
     Answer::to(login).await.expect(401);
-    assert_eq!(lab.ionq.lines(), [""; 0]);
+    assert_eq!(lab.ionq.take_lines(), [""; 0]);
 }
 
 #[tokio::test]

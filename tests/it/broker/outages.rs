@@ -10,10 +10,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
-use crate::support::enemy::{Reply, Step, Upstream};
 use crate::support::installation::Installation;
 use crate::support::lab::{Lab, SECRET, expect_error};
 use crate::support::process::{Scratch, family};
+use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::ask;
 
 fn held(gate: &Arc<Semaphore>, body: &serde_json::Value) -> Reply {
@@ -76,7 +76,7 @@ async fn killed_between_forwarding_and_recording() {
     let upstream = Upstream::start(|_| Reply::silence()).await;
     upstream.always(held(&gate, &json!([{"id": "lost"}])));
     let installation = Installation::new().await;
-    let url = format!("http://{}/sapi/v2", upstream.address);
+    let url = format!("{}/sapi/v2", upstream.url());
     let provider = [("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())];
     let service = installation.serve(&provider);
     let admin = installation.admin(&service);
@@ -122,7 +122,7 @@ async fn a_frozen_database_hangs_nobody() {
     let scratch = Scratch::new();
     let cluster = Cluster::start(&scratch.path("postgres")).await.unwrap();
     let installation = Installation::on(scratch, cluster.url(DATABASE));
-    let url = format!("http://{}/sapi/v2", upstream.address);
+    let url = format!("{}/sapi/v2", upstream.url());
     let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
     let admin = installation.admin(&service);
     let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());

@@ -7,10 +7,10 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::support::enemy::{Reply, Step};
 use crate::support::lab::{Lab, expect_error};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
+use crate::support::upstream::{Reply, Step};
 use crate::support::wire::ask;
 
 async fn lab() -> Lab {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::support::enemy::Reply;
 use crate::support::lab::{Lab, SECRET};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
+use crate::support::upstream::Reply;
 use crate::support::wire::ask;
 
 async fn lab() -> (Lab, Sapi) {

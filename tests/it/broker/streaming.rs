@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::hostile::renderings::zlib;
-use crate::support::enemy::{Reply, Step, Upstream};
 use crate::support::installation::Installation;
 use crate::support::lab::SECRET;
+use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::{ask, parse};
 
 const LENGTH: u64 = 300 * 1024 * 1024;
@@ -75,7 +75,7 @@ async fn hundreds_of_megabytes_and_a_long_poll() {
     })
     .await;
     let installation = Installation::new().await;
-    let url = format!("http://{}/sapi/v2", upstream.address);
+    let url = format!("{}/sapi/v2", upstream.url());
     let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
     let admin = installation.admin(&service);
     let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
@@ -86,7 +86,7 @@ async fn hundreds_of_megabytes_and_a_long_poll() {
 
     // As the client's low-level interface does: chunked and deflated.
     let body = zlib(format!("[{}{{}}]", " ".repeat(5_000_000)).as_bytes());
-    let chunks = body.chunks(1000).map(crate::support::enemy::chunk).collect::<Vec<_>>().concat();
+    let chunks = body.chunks(1000).map(crate::support::upstream::chunk).collect::<Vec<_>>().concat();
     let coded = format!("{headers}content-encoding: deflate\r\ntransfer-encoding: chunked\r\nconnection: close\r\n");
     let request = format!("POST {} HTTP/1.1\r\nhost: x\r\n{coded}\r\n", path("problems/"));
     let bytes = crate::support::wire::exchange(&place, &[request.as_bytes(), &chunks, b"0\r\n\r\n"].concat()).await;

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::enemy::{Reply, Upstream};
 use crate::support::lab::{Lab, configuration, expect_error};
+use crate::support::upstream::{Reply, Upstream};
 
 async fn lab() -> Lab {
     let lab = Lab::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
@@ -41,7 +41,7 @@ fn elsewhere(lab: &Lab, trap: &Upstream) -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec();
-    all.push(format!("http://{}/", trap.address));
+    all.push(format!("{}/", trap.url()));
     all.push(format!("{here}.evil.example.com/"));
     all.push(format!("{here}@evil.example.com/"));
     all.push(format!("{here}/../../me"));
@@ -147,7 +147,7 @@ async fn answers_are_nowhere_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn regions_are_those_that_lead_here() {
     let lab = lab().await;
-    let here = format!("http://{}/sapi/v2/", lab.upstream.address);
+    let here = format!("{}/sapi/v2/", lab.upstream.url());
     let regions = json!([
         {"code": "na", "name": "Here", "endpoint": here},
         {"code": "eu", "name": "There", "endpoint": "https://eu.evil.example.com/sapi/v2/"},

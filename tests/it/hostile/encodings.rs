@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::renderings::{all, brotli, deflate, expect_clean, gzip, zlib, zstd};
-use crate::support::enemy::{Reply, Step, chunk};
 use crate::support::lab::{Lab, SECRET};
+use crate::support::upstream::{Reply, Step, chunk};
 
 /// One operation for each way in which answers go through: streamed, watched and whole.
 const OPERATIONS: [(&str, &str, &str); 4] = [

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::renderings::expect_clean;
-use crate::support::enemy::{Reply, Step};
 use crate::support::lab::{Lab, SECRET, expect_error};
+use crate::support::upstream::{Reply, Step};
 
 async fn lab() -> Lab {
     let lab = Lab::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;

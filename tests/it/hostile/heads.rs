@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::renderings::{all, expect_clean};
-use crate::support::enemy::{Reply, chunk};
 use crate::support::lab::{Lab, SECRET, expect_error};
+use crate::support::upstream::{Reply, chunk};
 
 /// What a member may get to see of an answer's head; the service's own headers last.
 const KNOWN: [&str; 20] = [
@@ -156,7 +156,7 @@ async fn heads_that_are_too_large_are_refused() {
     for reply in [
         Reply::with(200, &long, "{}"),
         Reply::with(200, &many, "{}"),
-        endless.then(crate::support::enemy::Step::Fill(50_000_000)).close(),
+        endless.then(crate::support::upstream::Step::Fill(50_000_000)).close(),
     ] {
         lab.upstream.always(reply);
         expect_error(&lab.ask("GET", "problems/mine/", "").await, 502, "provider_broke_off");

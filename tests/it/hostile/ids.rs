@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::enemy::Reply;
 use crate::support::lab::{Lab, expect_error};
+use crate::support::upstream::Reply;
 
 async fn lab() -> Lab {
     let lab = Lab::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::renderings::zlib;
-use crate::support::enemy::Reply;
 use crate::support::lab::{Lab, SECRET, expect_error};
 use crate::support::secret::Secret;
+use crate::support::upstream::Reply;
 use crate::support::wire::{ask, exchange, parse};
 
 /// What may be in a request to the provider.

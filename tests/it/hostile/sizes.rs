@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::renderings::gzip;
-use crate::support::enemy::{Reply, Step};
 use crate::support::lab::{Lab, expect_error};
+use crate::support::upstream::{Reply, Step};
 
 const MEGABYTE: u64 = 1024 * 1024;
 

@@ -7,8 +7,8 @@ use luna_organizations::cli::{Configuration, ProviderConfiguration};
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use super::enemy::{Reply, Seen, Upstream};
 use super::secret::Secret;
+use super::upstream::{Reply, Seen, Upstream};
 use super::wire::{Wire, ask};
 use super::{App, Caller};
 
@@ -31,10 +31,10 @@ pub struct Lab {
 /// A configuration in which D-Wave is there, with less patience than in life.
 pub fn configuration(upstream: &Upstream) -> Configuration {
     let mut configuration = Configuration::default();
-    let address = upstream.address;
+    let url = upstream.url();
     let dwave = ProviderConfiguration {
-        base_url: Some(format!("http://{address}/sapi/v2")),
-        metadata_url: Some(format!("http://{address}/metadata/v1")),
+        base_url: Some(format!("{url}/sapi/v2")),
+        metadata_url: Some(format!("{url}/metadata/v1")),
         estimate: Some(100),
         ..ProviderConfiguration::default()
     };

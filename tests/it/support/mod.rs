@@ -3,16 +3,15 @@
 mod app;
 mod caller;
 pub mod cluster;
-pub mod enemy;
 pub mod installation;
 pub mod lab;
 pub mod ledger;
+pub mod notebook;
 pub mod paths;
 pub mod process;
 pub mod recorder;
 pub mod sapi;
 pub mod secret;
-pub mod stand_in;
 pub mod storm;
 pub mod upstream;
 pub mod wire;

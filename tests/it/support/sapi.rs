@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::enemy::{Reply, Seen};
+use super::upstream::{Reply, Seen};
 
 /// The problems that it keeps; clones are the same.
 #[derive(Clone, Default)]
@@ -23,8 +23,7 @@ struct Problem {
 impl Sapi {
     /// Answers a request.
     pub fn answer(&self, seen: &Seen) -> Reply {
-        let path = seen.target.split('?').next().unwrap_or_default();
-        let Some(path) = path.strip_prefix("/sapi/v2/") else { return Reply::json(404, &Value::Null) };
+        let Some(path) = seen.path().strip_prefix("/sapi/v2/") else { return Reply::json(404, &Value::Null) };
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (seen.method.as_str(), parts.as_slice()) {
             ("POST", ["problems"]) => Reply::json(200, &self.submit(seen)),

@@ -1,8 +1,6 @@
 //! Amazon Braket: what is signed and sent, whose tasks and results are whose, and what is booked.
 
-mod stand_in;
-
-use std::sync::Arc;
+mod aws;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -11,13 +9,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, App, Caller, paths};
-use stand_in::{Aws, BUCKET, KEY_ID, SECRET};
+use aws::{Aws, BUCKET, KEY_ID, SECRET, Scope};
 
 const DEFAULT_BUCKET: &str = "amazon-braket-us-east-1-000000000000";
 
 struct World {
     app: App,
-    aws: Arc<Aws>,
+    aws: Aws,
     configuration: Configuration,
     token: String,
 }
@@ -28,10 +26,10 @@ impl World {
     }
 
     async fn with(credential: &Value) -> Self {
-        let (aws, url) = Aws::start().await;
+        let aws = Aws::start().await;
         let mut configuration = Configuration::default();
         let provider = configuration.providers.entry("aws".to_owned()).or_default();
-        (provider.braket_url, provider.s3_url) = (Some(url.clone()), Some(url));
+        (provider.braket_url, provider.s3_url) = (Some(aws.upstream.url()), Some(aws.upstream.url()));
         let app = App::start_with(configuration.clone()).await;
         let body = json!({"name": "one", "provider": "aws", "credential": credential});
         let token = app.admin.post(&paths::tokens(&app.root), &body).await.expect(201);
@@ -135,7 +133,7 @@ async fn a_task_is_submitted_read_and_booked_once() {
     let world = World::start().await;
     let ada = world.member("ada").await;
     let arn = ada.submitted("mine", 70).await;
-    let sent: Value = serde_json::from_str(&world.aws.seen("POST", "/quantum-task")[0].body).unwrap();
+    let sent = world.aws.seen("POST", "/quantum-task")[0].json();
     assert_eq!(sent["outputS3Bucket"], BUCKET);
     assert_eq!(sent["outputS3KeyPrefix"], format!("luna/{}/{}", world.token, ada.user));
     assert_ne!(sent["clientToken"], "mine");
@@ -192,7 +190,7 @@ async fn what_nobody_reads_is_booked_and_what_was_cancelled_costs_nothing() {
     let sent = world
         .aws
         .seen("PUT", "/quantum-task/arn%3Aaws%3Abraket%3Aeu-north-1%3A123456789012%3Aquantum-task%2Fid-1/cancel");
-    assert_eq!(sent[0].region, "eu-north-1");
+    assert_eq!(Scope::of(&sent[0]).region, "eu-north-1");
     world.aws.is("CANCELLED");
     world.settle().await;
     let ledger = world.ledger().await;
@@ -255,7 +253,7 @@ async fn what_no_task_needs_is_refused() {
     let ada = world.member("ada").await;
     let arn = ada.submitted("mine", 1).await;
     let inside = folder(&world, &ada, &arn);
-    let before = world.aws.seen.lock().unwrap().len();
+    let before = world.aws.upstream.seen().len();
     let job = encoded("arn:aws:braket:us-east-1:123456789012:job/1");
     for (method, path) in [
         (Method::POST, "job".to_owned()),
@@ -314,7 +312,7 @@ async fn what_no_task_needs_is_refused() {
     ada.braket(Method::POST, "quantum-task", &elsewhere).await.expect(403);
     let strange = Member { key: "IQoJb3JpZ2lu".to_owned(), user: String::new(), world: &world };
     assert_eq!(strange.submit("x", 1).await.headers["x-amzn-errortype"], "UnrecognizedClientException");
-    assert_eq!(world.aws.seen.lock().unwrap().len(), before, "AWS has seen nothing of it");
+    assert_eq!(world.aws.upstream.seen().len(), before, "AWS has seen nothing of it");
     assert_eq!(world.ledger().await.len(), 1);
 }
 
@@ -354,7 +352,7 @@ async fn who_the_caller_is_is_told_here() {
         assert_eq!(answer.text.contains("<Account>000000000000</Account>"), status == 200);
     }
     assert_eq!(ada.s3(Method::PUT, DEFAULT_BUCKET).await.status.as_u16(), 200);
-    assert!(world.aws.seen.lock().unwrap().is_empty());
+    assert!(world.aws.upstream.seen().is_empty());
 }
 
 #[tokio::test]

@@ -1,80 +1,15 @@
-//! A stand-in for a hardware provider: it answers what a test says, and remembers what it was asked.
+//! A member at work with the client of a provider that takes one token, and what it takes to set one up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::body::to_bytes;
-use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use luna_organizations::cli::{Configuration, ProviderConfiguration};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use super::{Answer, App, Caller};
 
 /// The credential that the provider knows.
 pub const SECRET: &str = "REAL-5f0e1c7ab2";
-
-/// A request as the provider got it.
-#[derive(Clone)]
-pub struct Seen {
-    pub method: String,
-    /// With the query.
-    pub path: String,
-    pub headers: HeaderMap,
-    pub text: String,
-}
-
-impl Seen {
-    /// Method and path.
-    pub fn line(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-}
-
-/// A running stand-in.
-pub struct StandIn {
-    pub url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
-
-impl StandIn {
-    /// Answers with these statuses and bodies.
-    pub async fn start(answer: impl Fn(&Seen) -> (u16, Value) + Clone + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
-        let handler = async move |request: Request| -> Response {
-            let (parts, body) = request.into_parts();
-            let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
-            let path = parts.uri.path_and_query().unwrap().to_string();
-            let seen = Seen { method: parts.method.to_string(), path, headers: parts.headers, text };
-            let (status, body) = answer(&seen);
-            log.lock().unwrap().push(seen);
-            (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
-        };
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await });
-        Self { url, seen }
-    }
-
-    /// What it was asked since the last time.
-    pub fn asked(&self) -> Vec<Seen> {
-        std::mem::take(&mut self.seen.lock().unwrap())
-    }
-
-    /// The same, as methods and paths.
-    pub fn lines(&self) -> Vec<String> {
-        self.asked().iter().map(Seen::line).collect()
-    }
-}
 
 /// A configuration with one provider.
 pub fn provider(name: &str, provider: ProviderConfiguration) -> Configuration {
