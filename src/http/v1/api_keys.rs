@@ -33,7 +33,7 @@ async fn list_api_keys(
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<ApiKeySummary>>> {
-    Ok(Json(state.repository.api_keys(&grant, query.request()).await?))
+    Ok(Json(state.repository.api_keys(&grant, query.page()).await?))
 }
 
 /// A key to be made.

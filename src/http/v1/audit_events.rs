@@ -2,14 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use deserr::Deserr;
-use utoipa::IntoParams;
 
 use crate::authorization::Grant;
 use crate::authorization::action::audit_events::List;
 use crate::domain::{AuditEvent, OrganizationId, Page, UserId};
-use crate::http::input::{Query, Violations};
-use crate::http::page::{self, Cursor, Limit};
+use crate::http::input::Query;
+use crate::http::page::list_query;
 use crate::http::problem::Result;
 use crate::http::routing::{Api, route};
 use crate::http::state::AppState;
@@ -20,43 +18,34 @@ pub fn routes(api: Api) -> Api {
     api.route(route!(list_audit_events))
 }
 
-/// Which events.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Violations, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// What happened in this one instead, which was below: also after it was deleted.
-    #[deserr(default)]
-    #[param(value_type = Option<Uuid>)]
-    organization: Option<OrganizationId>,
-    /// Only what this user did.
-    #[deserr(default)]
-    #[param(value_type = Option<Uuid>)]
-    actor: Option<UserId>,
-    /// Only this action, such as `qpu-tokens:create`, or everything done to a noun: `qpu-tokens`.
-    #[deserr(default)]
-    #[param(value_type = Option<String>, pattern = "^[a-z-]{1,40}(:[a-z-]{1,40})?$")]
-    action: Option<ActionName>,
-    /// Only what was done to the thing of this id.
-    #[deserr(default)]
-    #[param(value_type = Option<Uuid>)]
-    target: Option<AnyId>,
-    /// Only what happened at this time or later.
-    #[deserr(default)]
-    #[param(value_type = Option<DateTime<Utc>>)]
-    since: Option<Moment>,
-    /// Only what happened before this time.
-    #[deserr(default)]
-    #[param(value_type = Option<DateTime<Utc>>)]
-    until: Option<Moment>,
-    /// At most so many items.
-    #[deserr(default)]
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// The `next_cursor` of the page before.
-    #[deserr(default)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+list_query! {
+    /// Which events.
+    struct ListQuery {
+        /// What happened in this one instead, which was below: also after it was deleted.
+        #[deserr(default)]
+        #[param(value_type = Option<Uuid>)]
+        organization: Option<OrganizationId>,
+        /// Only what this user did.
+        #[deserr(default)]
+        #[param(value_type = Option<Uuid>)]
+        actor: Option<UserId>,
+        /// Only this action, such as `qpu-tokens:create`, or everything done to a noun: `qpu-tokens`.
+        #[deserr(default)]
+        #[param(value_type = Option<String>, pattern = "^[a-z-]{1,40}(:[a-z-]{1,40})?$")]
+        action: Option<ActionName>,
+        /// Only what was done to the thing of this id.
+        #[deserr(default)]
+        #[param(value_type = Option<Uuid>)]
+        target: Option<AnyId>,
+        /// Only what happened at this time or later.
+        #[deserr(default)]
+        #[param(value_type = Option<DateTime<Utc>>)]
+        since: Option<Moment>,
+        /// Only what happened before this time.
+        #[deserr(default)]
+        #[param(value_type = Option<DateTime<Utc>>)]
+        until: Option<Moment>,
+    }
 }
 
 /// Read the audit log
@@ -70,6 +59,7 @@ async fn list_audit_events(
     State(state): State<AppState>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<AuditEvent>>> {
+    let page = query.page();
     let filter = AuditFilter {
         organization: query.organization,
         actor: query.actor,
@@ -78,5 +68,5 @@ async fn list_audit_events(
         since: query.since.map(|moment| moment.0),
         until: query.until.map(|moment| moment.0),
     };
-    Ok(Json(state.repository.audit_events(&grant, &filter, page::request(query.limit, query.cursor)).await?))
+    Ok(Json(state.repository.audit_events(&grant, &filter, page).await?))
 }

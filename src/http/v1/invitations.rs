@@ -64,7 +64,7 @@ async fn list_invitations(
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Invitation>>> {
-    Ok(Json(state.repository.invitations(&grant, query.request()).await?))
+    Ok(Json(state.repository.invitations(&grant, query.page()).await?))
 }
 
 /// Send an invitation anew

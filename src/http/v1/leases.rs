@@ -47,7 +47,7 @@ async fn list_leases(
     Path(token): Path<QpuTokenId>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Lease>>> {
-    Ok(Json(state.repository.leases(&grant, token, query.request()).await?))
+    Ok(Json(state.repository.leases(&grant, token, query.page()).await?))
 }
 
 /// A lease to be made.

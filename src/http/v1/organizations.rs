@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use deserr::Deserr;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::authorization::Grant;
 use crate::authorization::action::organizations::{Create, Delete, List, Read, Update};
@@ -12,7 +12,7 @@ use crate::domain::{Organization, OrganizationId, OrganizationName, Page, Refusa
 use crate::http::etag::{Created, IfMatch, Tagged};
 use crate::http::gate::{Caller, InBody, admit_to};
 use crate::http::input::{Body, Query, Violations};
-use crate::http::page::{self, Cursor, Limit};
+use crate::http::page::list_query;
 use crate::http::problem::Result;
 use crate::http::routing::{Api, route};
 use crate::http::state::AppState;
@@ -27,23 +27,14 @@ pub fn routes(api: Api) -> Api {
         .route(route!(delete_organization))
 }
 
-/// Which organizations.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Violations, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Only those directly below this one.
-    #[deserr(default)]
-    #[param(value_type = Option<Uuid>)]
-    parent_id: Option<OrganizationId>,
-    /// At most so many items.
-    #[deserr(default)]
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// The `next_cursor` of the page before.
-    #[deserr(default)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+list_query! {
+    /// Which organizations.
+    struct ListQuery {
+        /// Only those directly below this one.
+        #[deserr(default)]
+        #[param(value_type = Option<Uuid>)]
+        parent_id: Option<OrganizationId>,
+    }
 }
 
 /// List organizations
@@ -56,8 +47,7 @@ async fn list_organizations(
     State(state): State<AppState>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<Organization>>> {
-    let page = page::request(query.limit, query.cursor);
-    Ok(Json(state.repository.organizations(&grant, query.parent_id, page).await?))
+    Ok(Json(state.repository.organizations(&grant, query.parent_id, query.page()).await?))
 }
 
 /// An organization to be created.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use deserr::Deserr;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::qpu_tokens::{RotateQpuToken, new_token};
 use super::token_view::TokenView;
@@ -13,7 +13,7 @@ use crate::authorization::action::personal_tokens::{Create, Delete, List, Read, 
 use crate::domain::{Page, ProviderName, QpuTokenId, TokenName};
 use crate::http::etag::{Created, IfMatch, Tagged};
 use crate::http::input::{Body, Query, Violations};
-use crate::http::page::{self, Cursor, Limit};
+use crate::http::page::list_query;
 use crate::http::path::Path;
 use crate::http::problem::Result;
 use crate::http::routing::{Api, route};
@@ -30,27 +30,18 @@ pub fn routes(api: Api) -> Api {
         .route(route!(delete_my_qpu_token))
 }
 
-/// Which tokens.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Violations, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Only this provider's.
-    #[deserr(default)]
-    #[param(value_type = Option<String>, pattern = "^[a-z][a-z0-9_-]{0,31}$")]
-    provider: Option<ProviderName>,
-    /// Only the one of this name.
-    #[deserr(default)]
-    #[param(value_type = Option<String>, min_length = 1, max_length = 200)]
-    name: Option<TokenName>,
-    /// At most so many items.
-    #[deserr(default)]
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// The `next_cursor` of the page before.
-    #[deserr(default)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+list_query! {
+    /// Which tokens.
+    struct ListQuery {
+        /// Only this provider's.
+        #[deserr(default)]
+        #[param(value_type = Option<String>, pattern = "^[a-z][a-z0-9_-]{0,31}$")]
+        provider: Option<ProviderName>,
+        /// Only the one of this name.
+        #[deserr(default)]
+        #[param(value_type = Option<String>, min_length = 1, max_length = 200)]
+        name: Option<TokenName>,
+    }
 }
 
 /// List the own QPU tokens
@@ -61,9 +52,10 @@ async fn list_my_qpu_tokens(
     State(state): State<AppState>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<TokenView>>> {
+    let page = query.page();
     let filter = TokenFilter { provider: query.provider, name: query.name, with_inherited: false };
-    let page = state.repository.tokens(&grant, &filter, page::request(query.limit, query.cursor)).await?;
-    Ok(Json(page.map(|token| TokenView::new(token, &state.settings))))
+    let tokens = state.repository.tokens(&grant, &filter, page).await?;
+    Ok(Json(tokens.map(|token| TokenView::new(token, &state.settings))))
 }
 
 /// A personal token to be stored.

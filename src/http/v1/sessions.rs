@@ -115,7 +115,7 @@ async fn list_sessions(
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Session>>> {
-    Ok(Json(state.repository.sessions(&grant, query.request()).await?))
+    Ok(Json(state.repository.sessions(&grant, query.page()).await?))
 }
 
 /// Log out

@@ -17,7 +17,7 @@ use crate::authorization::{Grant, TokenAction};
 use crate::domain::{DailyUsage, Job, Page, QpuTokenId, Refusal, Timestamp, Usage, UserReference};
 use crate::http::csv;
 use crate::http::input::{Query, Violations};
-use crate::http::page::{self, Cursor, Limit, PageQuery};
+use crate::http::page::{PageQuery, list_query};
 use crate::http::path::Path;
 use crate::http::problem::Result;
 use crate::http::routing::{Api, route};
@@ -47,46 +47,44 @@ enum Format {
     Csv,
 }
 
-/// Which part of the usage.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Violations, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct UsageQuery {
-    /// Only what was submitted at this time or later; 30 days before `until`, if left out.
-    #[deserr(default)]
-    #[param(value_type = Option<DateTime<Utc>>)]
-    since: Option<Moment>,
-    /// Only what was submitted before this time; now, if left out. At most 366 days after `since`.
-    #[deserr(default)]
-    #[param(value_type = Option<DateTime<Utc>>)]
-    until: Option<Moment>,
-    /// Only this user's: an id or an e-mail address.
-    #[deserr(default)]
-    #[param(value_type = Option<String>)]
-    user: Option<UserReference>,
-    /// For browsers, which cannot ask with `Accept`.
-    #[deserr(default)]
-    #[param(value_type = Option<Format>, inline)]
-    format: Option<Format>,
+/// The query of a report. A macro for the same reason as [`list_query`].
+macro_rules! usage_query {
+    ($(#[$doc:meta])* struct $name:ident { $($whose:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Deserr, IntoParams)]
+        #[deserr(error = Violations, deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        struct $name {
+            /// Only what was submitted at this time or later; 30 days before `until`, if left out.
+            #[deserr(default)]
+            #[param(value_type = Option<DateTime<Utc>>)]
+            since: Option<Moment>,
+            /// Only what was submitted before this time; now, if left out. At most 366 days after `since`.
+            #[deserr(default)]
+            #[param(value_type = Option<DateTime<Utc>>)]
+            until: Option<Moment>,
+            $($whose)*
+            /// For browsers, which cannot ask with `Accept`.
+            #[deserr(default)]
+            #[param(value_type = Option<Format>, inline)]
+            format: Option<Format>,
+        }
+    };
 }
 
-/// Which part of one's own usage.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Violations, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct MyUsageQuery {
-    /// Only what was submitted at this time or later; 30 days before `until`, if left out.
-    #[deserr(default)]
-    #[param(value_type = Option<DateTime<Utc>>)]
-    since: Option<Moment>,
-    /// Only what was submitted before this time; now, if left out. At most 366 days after `since`.
-    #[deserr(default)]
-    #[param(value_type = Option<DateTime<Utc>>)]
-    until: Option<Moment>,
-    /// For browsers, which cannot ask with `Accept`.
-    #[deserr(default)]
-    #[param(value_type = Option<Format>, inline)]
-    format: Option<Format>,
+usage_query! {
+    /// Which part of the usage.
+    struct UsageQuery {
+        /// Only this user's: an id or an e-mail address.
+        #[deserr(default)]
+        #[param(value_type = Option<String>)]
+        user: Option<UserReference>,
+    }
+}
+
+usage_query! {
+    /// Which part of one's own usage.
+    struct MyUsageQuery {}
 }
 
 impl From<MyUsageQuery> for UsageQuery {
@@ -205,23 +203,14 @@ async fn get_my_qpu_token_usage(
     report(&state, &grant, token, query.into(), &headers).await
 }
 
-/// Which entries of the ledger.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Violations, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct JobsQuery {
-    /// Only this user's: an id or an e-mail address.
-    #[deserr(default)]
-    #[param(value_type = Option<String>)]
-    user: Option<UserReference>,
-    /// At most so many items.
-    #[deserr(default)]
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// The `next_cursor` of the page before.
-    #[deserr(default)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+list_query! {
+    /// Which entries of the ledger.
+    struct JobsQuery {
+        /// Only this user's: an id or an e-mail address.
+        #[deserr(default)]
+        #[param(value_type = Option<String>)]
+        user: Option<UserReference>,
+    }
 }
 
 /// List the jobs of a QPU token
@@ -238,8 +227,7 @@ async fn list_qpu_token_jobs(
     Path(token): Path<QpuTokenId>,
     Query(query): Query<JobsQuery>,
 ) -> Result<Json<Page<Job>>> {
-    let page = page::request(query.limit, query.cursor);
-    Ok(Json(state.repository.jobs(&grant, token, query.user.as_ref(), page).await?))
+    Ok(Json(state.repository.jobs(&grant, token, query.user.as_ref(), query.page()).await?))
 }
 
 /// List the jobs of an own QPU token
@@ -254,5 +242,5 @@ async fn list_my_qpu_token_jobs(
     Path(token): Path<QpuTokenId>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Job>>> {
-    Ok(Json(state.repository.jobs(&grant, token, None, query.request()).await?))
+    Ok(Json(state.repository.jobs(&grant, token, None, query.page()).await?))
 }

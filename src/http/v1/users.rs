@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use deserr::Deserr;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::invitations::IssuedInvitation;
 use crate::authentication::InvitationToken;
@@ -14,7 +14,7 @@ use crate::authorization::action::users::{Create, Delete, List, Read, Update};
 use crate::domain::{EmailAddress, Page, PersonName, Role, User, UserReference, UserStatus};
 use crate::http::etag::{Created, IfMatch, Tagged};
 use crate::http::input::{Body, Query, Violations};
-use crate::http::page::{self, Cursor, Limit};
+use crate::http::page::list_query;
 use crate::http::path::Path;
 use crate::http::problem::Result;
 use crate::http::routing::{Api, route};
@@ -30,27 +30,18 @@ pub fn routes(api: Api) -> Api {
         .route(route!(remove_user))
 }
 
-/// Which users.
-#[derive(Deserr, IntoParams)]
-#[deserr(error = Violations, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Only those in this state.
-    #[deserr(default)]
-    #[param(value_type = Option<UserStatus>)]
-    status: Option<UserStatus>,
-    /// Only those who hold this role here.
-    #[deserr(default)]
-    #[param(value_type = Option<Role>)]
-    role: Option<Role>,
-    /// At most so many items.
-    #[deserr(default)]
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-    /// The `next_cursor` of the page before.
-    #[deserr(default)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+list_query! {
+    /// Which users.
+    struct ListQuery {
+        /// Only those in this state.
+        #[deserr(default)]
+        #[param(value_type = Option<UserStatus>)]
+        status: Option<UserStatus>,
+        /// Only those who hold this role here.
+        #[deserr(default)]
+        #[param(value_type = Option<Role>)]
+        role: Option<Role>,
+    }
 }
 
 /// View all users
@@ -63,7 +54,7 @@ async fn list_users(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<User>>> {
     let filter = UserFilter { status: query.status, role: query.role };
-    Ok(Json(state.repository.users(&grant, &filter, page::request(query.limit, query.cursor)).await?))
+    Ok(Json(state.repository.users(&grant, &filter, query.page()).await?))
 }
 
 /// Somebody to be added.
