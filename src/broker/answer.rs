@@ -15,7 +15,7 @@ use super::adapter::Adapter;
 use super::body::{Body, Moved, Timed, Unreadable, Watched, full, held, read};
 use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
-use super::exchange::{Exchanged, Of};
+use super::exchange::Exchanged;
 use super::inject::refused_by_provider;
 use super::json::parse;
 use super::large::{Held, LONGEST};
@@ -41,7 +41,7 @@ pub(super) struct Asked<'a> {
     pub(super) operation: &'a Arc<Operation>,
     pub(super) door: &'a Door<'a>,
     pub(super) grant: &'a Grant<Use>,
-    pub(super) exchanged: Option<&'a (Of, Arc<Exchanged>)>,
+    pub(super) exchanged: Option<&'a Arc<Exchanged>>,
 }
 
 impl Broker {
@@ -95,13 +95,13 @@ impl Broker {
         &self,
         adapter: &dyn Adapter,
         status: StatusCode,
-        exchanged: Option<&(Of, Arc<Exchanged>)>,
+        exchanged: Option<&Arc<Exchanged>>,
     ) -> Result<(), Denial> {
         if !adapter.is_refusal(status) {
             return Ok(());
         }
-        if let Some((of, token)) = exchanged {
-            self.exchanges.forget(*of, token);
+        if let Some(token) = exchanged {
+            self.exchanges.forget(token);
         }
         Err(refused_by_provider())
     }

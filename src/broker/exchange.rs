@@ -20,20 +20,21 @@ const FAILURE_KEPT: Duration = Duration::from_secs(5);
 /// The longest that a token is kept, whatever the provider says.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// Which credential it stands for: a token's, in one version.
-pub type Of = (QpuTokenId, i32);
+/// A credential that can be exchanged: a token's, in one version.
+pub type CredentialVersion = (QpuTokenId, i32);
 
 /// A temporary token. No `Debug`, `Clone` or `Serialize`; zeroed on drop.
 pub struct Exchanged {
+    credential: CredentialVersion,
     text: Zeroizing<String>,
     good_until: Instant,
 }
 
 impl Exchanged {
-    /// A token that is good for this long.
+    /// What a credential was exchanged for. It is good for this long.
     #[must_use]
-    pub fn new(text: Zeroizing<String>, lifetime: Duration) -> Self {
-        Self { text, good_until: Instant::now() + lifetime.min(LONGEST).saturating_sub(MARGIN) }
+    pub fn new(credential: CredentialVersion, text: Zeroizing<String>, lifetime: Duration) -> Self {
+        Self { credential, text, good_until: Instant::now() + lifetime.min(LONGEST).saturating_sub(MARGIN) }
     }
 
     /// The token itself.
@@ -43,19 +44,19 @@ impl Exchanged {
     }
 }
 
-/// What became of the last exchange.
+/// What became of the last exchange of a credential.
 #[derive(Default)]
-pub enum Held {
+pub enum LastExchange {
     /// There was none.
     #[default]
-    Nothing,
+    None,
     /// A token.
     Token(Arc<Exchanged>),
     /// No token, and when to try again.
     Failure(Denial, Instant),
 }
 
-impl Held {
+impl LastExchange {
     /// A failure that has just happened.
     #[must_use]
     pub fn failed(denial: Denial) -> Self {
@@ -77,33 +78,33 @@ impl Held {
 }
 
 /// Where the token of one credential is, or will be; holding it makes the others wait.
-pub type Slot = Arc<tokio::sync::Mutex<Held>>;
+pub type Slot = Arc<tokio::sync::Mutex<LastExchange>>;
 
 /// The tokens that are good now.
 #[derive(Default)]
-pub struct Exchanges(Mutex<HashMap<Of, Slot>>);
+pub struct Exchanges(Mutex<HashMap<CredentialVersion, Slot>>);
 
 impl Exchanges {
     /// The slot of a credential.
     #[must_use]
-    pub fn slot(&self, of: Of) -> Slot {
+    pub fn slot(&self, credential: CredentialVersion) -> Slot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What has expired goes when there is something new: a slot that somebody waits for is not among it.
-        if !slots.contains_key(&of) {
+        if !slots.contains_key(&credential) {
             slots.retain(|_, slot| {
-                Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|held| !matches!(held.now(), Ok(None)))
+                Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|last| !matches!(last.now(), Ok(None)))
             });
         }
-        Arc::clone(slots.entry(of).or_default())
+        Arc::clone(slots.entry(credential).or_default())
     }
 
     /// Forgets a token that the provider does not take any more, unless there is another one by now.
-    pub fn forget(&self, of: Of, refused: &Arc<Exchanged>) {
+    pub fn forget(&self, refused: &Arc<Exchanged>) {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Ok(mut held)) = slots.get(&of).map(|slot| slot.try_lock())
-            && matches!(&*held, Held::Token(token) if Arc::ptr_eq(token, refused))
+        if let Some(Ok(mut last)) = slots.get(&refused.credential).map(|slot| slot.try_lock())
+            && matches!(&*last, LastExchange::Token(token) if Arc::ptr_eq(token, refused))
         {
-            *held = Held::Nothing;
+            *last = LastExchange::None;
         }
     }
 }
@@ -112,19 +113,20 @@ impl Exchanges {
 mod tests {
     use super::*;
 
-    fn token(seconds: u64) -> Arc<Exchanged> {
-        Arc::new(Exchanged::new(Zeroizing::new("t".to_owned()), Duration::from_secs(seconds)))
+    fn token(credential: CredentialVersion, lifetime: Duration) -> Arc<Exchanged> {
+        Arc::new(Exchanged::new(credential, Zeroizing::new("t".to_owned()), lifetime))
     }
 
     #[tokio::test(start_paused = true)]
     async fn tokens_end_early_and_failures_soon() {
-        let held = Held::Token(token(100));
-        assert!(held.now().is_ok_and(|token| token.is_some()));
+        let credential = (QpuTokenId::new(), 1);
+        let last = LastExchange::Token(token(credential, Duration::from_secs(100)));
+        assert!(last.now().is_ok_and(|token| token.is_some()));
         tokio::time::advance(Duration::from_secs(41)).await;
-        assert!(held.now().is_ok_and(|token| token.is_none()), "a minute before its end");
-        let endless = Exchanged::new(Zeroizing::new("t".to_owned()), Duration::MAX);
+        assert!(last.now().is_ok_and(|token| token.is_none()), "a minute before its end");
+        let endless = token(credential, Duration::MAX);
         assert!(endless.good_until <= Instant::now() + LONGEST, "whatever the provider says");
-        let failed = Held::failed(Denial::internal());
+        let failed = LastExchange::failed(Denial::internal());
         assert!(failed.now().is_err());
         tokio::time::advance(FAILURE_KEPT).await;
         assert!(failed.now().is_ok_and(|token| token.is_none()));
@@ -132,12 +134,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_refused_token_is_forgotten() {
-        let (exchanges, of) = (Exchanges::default(), (QpuTokenId::new(), 1));
-        let (old, new) = (token(3600), token(3600));
-        *exchanges.slot(of).lock().await = Held::Token(Arc::clone(&new));
-        exchanges.forget(of, &old);
-        assert!(exchanges.slot(of).lock().await.now().is_ok_and(|token| token.is_some()));
-        exchanges.forget(of, &new);
-        assert!(exchanges.slot(of).lock().await.now().is_ok_and(|token| token.is_none()));
+        let (exchanges, credential) = (Exchanges::default(), (QpuTokenId::new(), 1));
+        let [old, new] = [(); 2].map(|()| token(credential, Duration::from_hours(1)));
+        *exchanges.slot(credential).lock().await = LastExchange::Token(Arc::clone(&new));
+        exchanges.forget(&old);
+        assert!(exchanges.slot(credential).lock().await.now().is_ok_and(|token| token.is_some()));
+        exchanges.forget(&new);
+        assert!(exchanges.slot(credential).lock().await.now().is_ok_and(|token| token.is_none()));
     }
 }

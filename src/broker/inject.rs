@@ -14,7 +14,7 @@ use super::adapter::{Adapter, Outgoing, Secrets};
 use super::body::{Moved, Timed, Unreadable, full, read};
 use super::clean::Needles;
 use super::denial::Denial;
-use super::exchange::{Exchanged, Held, Of};
+use super::exchange::{Exchanged, LastExchange};
 use super::head::Head;
 use super::rule::{Operation, Passage};
 use crate::vault::{Binding, OpeningProof, SealedCredential};
@@ -45,7 +45,7 @@ pub(super) struct Injected {
     pub(super) outgoing: Outgoing,
     pub(super) needles: Arc<Needles>,
     /// The temporary token that went along, to be forgotten if the provider does not take it.
-    pub(super) exchanged: Option<(Of, Arc<Exchanged>)>,
+    pub(super) exchanged: Option<Arc<Exchanged>>,
 }
 
 /// The body of a request, as far as its head must tell of it.
@@ -121,7 +121,6 @@ impl Broker {
             Some(Needles::new(adapter.secrets(credential).into_iter().chain(text)))
         });
         let needles = opened.await.map_err(crate::repository::Error::from)?.ok_or_else(|| unfit(adapter))?;
-        let exchanged = exchanged.map(|token| ((binding.token, binding.secret_version), token));
         Ok(Injected { outgoing, needles: Arc::new(needles), exchanged })
     }
 
@@ -136,19 +135,19 @@ impl Broker {
             return Ok(None);
         }
         let slot = self.exchanges.slot((binding.token, binding.secret_version));
-        let mut held = slot.lock().await;
-        if let Some(token) = held.now()? {
+        let mut last = slot.lock().await;
+        if let Some(token) = last.now()? {
             return Ok(Some(token));
         }
         let fetched = timeout(TIME_TO_EXCHANGE, Box::pin(self.fetch(adapter, binding, sealed))).await;
         match fetched.unwrap_or_else(|_| Err(super::upstream::Failure::TimedOut.into())) {
             Ok(token) => {
                 let token = Arc::new(token);
-                *held = Held::Token(Arc::clone(&token));
+                *last = LastExchange::Token(Arc::clone(&token));
                 Ok(Some(token))
             }
             Err(denial) => {
-                *held = Held::failed(denial.clone());
+                *last = LastExchange::failed(denial.clone());
                 Err(denial)
             }
         }
@@ -177,7 +176,7 @@ impl Broker {
         }
         let token = status.is_success().then(|| serde_json::from_slice(&body).ok()).flatten();
         let (text, lifetime) = token.and_then(|answer| adapter.exchanged(&answer)).ok_or_else(refused_by_provider)?;
-        Ok(Exchanged::new(text, lifetime))
+        Ok(Exchanged::new((binding.token, binding.secret_version), text, lifetime))
     }
 }
 
