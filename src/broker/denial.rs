@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::upstream::Failure;
 use crate::domain::{Refusal, RefusalKind};
 use crate::repository;
 
@@ -61,6 +62,12 @@ impl Denial {
     pub fn after_submission(self) -> Self {
         if self.status.is_server_error() { Self { status: StatusCode::FAILED_DEPENDENCY, ..self } } else { self }
     }
+
+    /// Whether the provider may have done something all the same.
+    #[must_use]
+    pub fn leaves_doubt(&self) -> bool {
+        !matches!(self.code, "provider_unreachable" | "credential_unfit" | "invalid_request" | "credential_refused")
+    }
 }
 
 impl From<Refusal> for Denial {
@@ -87,5 +94,17 @@ impl From<repository::Error> for Denial {
                 Self::internal()
             }
         }
+    }
+}
+
+impl From<Failure> for Denial {
+    fn from(failure: Failure) -> Self {
+        let (status, code) = match failure {
+            Failure::Address => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Failure::NotReached => (StatusCode::BAD_GATEWAY, "provider_unreachable"),
+            Failure::BrokenOff => (StatusCode::BAD_GATEWAY, "provider_broke_off"),
+            Failure::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "provider_timed_out"),
+        };
+        Self::new(status, code, failure.to_string())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 use hyper::body::Incoming;
 
 use super::adapter::Adapter;
@@ -13,27 +13,13 @@ use super::clean::Needles;
 use super::denial::Denial;
 use super::head::Head;
 use super::inject::{Sent, build};
-use super::large::Room;
 use super::meter::NOT_RECORDED;
-use super::prepare::{Ready, Reservation};
+use super::prepare::{Payload, Ready, Reservation};
 use super::rule::{Effect, Operation};
-use super::upstream::Failure;
 use super::{Broker, Door};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Use;
 use crate::vault::{Binding, SealedCredential};
-
-impl From<Failure> for Denial {
-    fn from(failure: Failure) -> Self {
-        let (status, code) = match failure {
-            Failure::Address => (StatusCode::BAD_REQUEST, "invalid_request"),
-            Failure::NotReached => (StatusCode::BAD_GATEWAY, "provider_unreachable"),
-            Failure::BrokenOff => (StatusCode::BAD_GATEWAY, "provider_broke_off"),
-            Failure::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "provider_timed_out"),
-        };
-        Self::new(status, code, failure.to_string())
-    }
-}
 
 /// What is the same for all that one request of a client leads to.
 #[derive(Clone, Copy)]
@@ -54,7 +40,7 @@ impl Broker {
         door: &Door<'_>,
         head: &Head<'_>,
     ) -> Result<Response<Body>, Denial> {
-        let Ready { member, body, bytes, as_it_came, moved, reservation, room } = ready;
+        let Ready { member, payload, reservation } = ready;
         let Member { grant, operation, binding, sealed, .. } = member;
         let rule = Arc::clone(&operation.rule);
         let way = Way { adapter, door, head, grant: &grant, binding: &binding, sealed: &sealed };
@@ -62,8 +48,7 @@ impl Broker {
             if let Some((list, pages)) = rule.list.as_ref().and_then(|list| Some((list, list.pages.as_ref()?))) {
                 Box::pin(self.turn_pages(way, &operation, list, pages)).await
             } else {
-                let sent = Sent { bytes, as_it_came };
-                self.send(way, operation, sent, (body, &moved, room), reservation.as_ref()).await
+                self.send(way, operation, payload, reservation.as_ref()).await
             };
         let outcome = match outcome {
             Ok(answer) => Ok(answer),
@@ -77,8 +62,7 @@ impl Broker {
         &self,
         way: Way<'_>,
         mut operation: Operation,
-        sent: Sent,
-        (body, moved, room): (Body, &Moved, Option<Room>),
+        Payload { body, sent, moved, room }: Payload,
         reservation: Option<&Reservation>,
     ) -> Result<Response<Body>, Denial> {
         let Way { adapter, door, head, grant, binding, sealed } = way;
@@ -88,7 +72,7 @@ impl Broker {
         let outgoing = build(&**adapter, &operation, head, sent);
         let mut injected = self.inject(&**adapter, &mut operation, outgoing, binding, sealed).await?;
         let body = injected.outgoing.body.take().map_or(body, full);
-        let answer = self.upstream.send(injected.outgoing, body, moved).await?;
+        let answer = self.upstream.send(injected.outgoing, body, &moved).await?;
         drop(room);
         let exchanged = injected.exchanged.as_ref();
         let asked = Asked { adapter, operation: &Arc::new(operation), door, grant, exchanged };
@@ -132,12 +116,5 @@ impl Broker {
         let nothing = Arc::new(Needles::new(std::iter::empty::<&str>()));
         let (parts, body) = self.cleaned(adapter, door, answer, nothing)?;
         Ok(Response::from_parts(parts, body))
-    }
-}
-
-impl Denial {
-    /// Whether the provider may have done something all the same.
-    fn leaves_doubt(&self) -> bool {
-        !matches!(self.code, "provider_unreachable" | "credential_unfit" | "invalid_request" | "credential_refused")
     }
 }

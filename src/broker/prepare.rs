@@ -12,6 +12,7 @@ use super::body::{Body, Moved, Timed, Unreadable, full};
 use super::content::Content;
 use super::denial::Denial;
 use super::head::Head;
+use super::inject::Sent;
 use super::large::{Held, LARGE, LONGEST, Room};
 use super::rule::{Effect, Passage};
 use super::{Broker, Reachable};
@@ -34,14 +35,17 @@ pub(super) enum Prepared {
 /// A request that is ready to go.
 pub(super) struct Ready {
     pub(super) member: Member,
-    pub(super) body: Body,
-    /// The body, if it was read.
-    pub(super) bytes: Option<Bytes>,
-    /// Whether the body is the one that came, in its coding.
-    pub(super) as_it_came: bool,
-    pub(super) moved: Moved,
+    pub(super) payload: Payload,
     pub(super) reservation: Option<Reservation>,
-    /// What the body takes, if it is large.
+}
+
+/// A request's body on its way to the provider.
+pub(super) struct Payload {
+    pub(super) body: Body,
+    /// What the request's head must tell of it.
+    pub(super) sent: Sent,
+    pub(super) moved: Moved,
+    /// What it takes, if it is large.
     pub(super) room: Option<Room>,
 }
 
@@ -95,7 +99,8 @@ impl Broker {
             _ => None,
         };
         let member = *member;
-        Ok(Prepared::Forward(Box::new(Ready { member, body, bytes, as_it_came, moved, reservation, room })))
+        let payload = Payload { body, sent: Sent { bytes, as_it_came }, moved, room };
+        Ok(Prepared::Forward(Box::new(Ready { member, payload, reservation })))
     }
 
     /// The body, and the room that it takes. What is coded may grow, however short it is.
