@@ -14,6 +14,7 @@ use super::denial::Denial;
 use super::head::Head;
 use super::rule::{Effect, Operation};
 use super::{Broker, Door};
+use crate::authentication::UseKey;
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::{Submit, Use};
 use crate::repository::Admission;
@@ -51,20 +52,14 @@ impl Broker {
         adapter: &dyn Adapter,
         door: &Door<'_>,
         head: &Head<'_>,
-        mut body: Body,
+        body: Body,
     ) -> Result<(Admitted, Body), Denial> {
         let operation = adapter.operation(head);
-        let mut key = adapter.key(head);
-        if let Some(operation) = operation.as_ref().filter(|operation| operation.rule.key_in_body) {
-            let bytes = read_for_key(body).await?;
-            // As it came: nobody unpacks anything for strangers.
-            key = adapter.key_in(operation, &Content::new(bytes.clone(), "identity"));
-            body = full(bytes);
-        }
+        let (key, body) = presented(adapter, operation.as_ref(), head, body).await?;
         let (key, operation) = match (key, operation) {
             (None, Some(operation)) if operation.rule.anonymous => return Ok((Admitted::Anonymous(operation), body)),
             (None, _) => return Err(Denial::no_key()),
-            (Some(key), operation) => (key?, operation),
+            (Some(key), operation) => (key, operation),
         };
         if operation.as_ref().is_some_and(|operation| operation.jobs.len() > MOST_NAMED) {
             return Err(Denial::bad_request("too many ids at once"));
@@ -94,6 +89,22 @@ impl Broker {
         };
         Ok((Admitted::Member(Box::new(Member { grant, submit, caller, operation, binding, sealed })), body))
     }
+}
+
+/// The key that comes with a request, if there is one, and the body: it is read if the key is in it.
+async fn presented(
+    adapter: &dyn Adapter,
+    operation: Option<&Operation>,
+    head: &Head<'_>,
+    body: Body,
+) -> Result<(Option<UseKey>, Body), Denial> {
+    let Some(operation) = operation.filter(|operation| operation.rule.key_in_body) else {
+        return Ok((adapter.key(head).transpose()?, body));
+    };
+    let bytes = read_for_key(body).await?;
+    // As it came: nobody unpacks anything for strangers.
+    let key = adapter.key_in(operation, &Content::new(bytes.clone(), "identity"));
+    Ok((key.transpose()?, full(bytes)))
 }
 
 async fn read_for_key(body: Body) -> Result<Bytes, Denial> {
