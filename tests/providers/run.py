@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from service import Service, member
@@ -19,8 +20,8 @@ from suites import SUITES, Suite
 PATIENCE = 60  # seconds for usage that a provider tells late, or that nobody asked for
 
 
-def ledger(service: Service, organization: str, token: str, kind: str = "job") -> dict[str, int]:
-    """What the service has booked, by the provider's id of the job or session, in the provider's unit."""
+def ledger(service: Service, organization: str, token: str, kind: str) -> dict[str, int]:
+    """What the service has booked, by the provider's id of the job or session, in the provider's unit; but not what costs nothing."""
     booked: dict[str, int] = {}
     cursor = ""
     while cursor is not None:
@@ -29,7 +30,7 @@ def ledger(service: Service, organization: str, token: str, kind: str = "job") -
         if status != 200:
             raise Failed(f"the ledger cannot be read: {status} {answer}")
         rows = [row for row in answer["items"] if row["kind"] == kind and row["state"] == "settled"]
-        booked |= {row["provider_job_id"]: row["used"] for row in rows}
+        booked |= {row["provider_job_id"]: row["used"] for row in rows if row["used"]}
         cursor = f"&cursor={answer['next_cursor']}" if answer["next_cursor"] else None
     return booked
 
@@ -38,13 +39,12 @@ def compare(service: Service, organization: str, token: str, fake: StandIn) -> s
     """Job by job. What costs nothing may be booked as 0 or not at all."""
     deadline = time.time() + PATIENCE
     while True:
-        jobs = {key: job for key, job in fake.usage()["jobs"].items() if not job["foreign"]}
-        truth = {key: job["amount"] for key, job in jobs.items() if job["amount"]}
-        booked = {key: amount for key, amount in ledger(service, organization, token).items() if amount}
-        sessions = {key: math.ceil(session["elapsed_seconds"]) for key, session in fake.usage().get("sessions", {}).items()}
-        in_sessions = {key: amount for key, amount in ledger(service, organization, token, "session").items() if amount}
-        if booked == truth and sessions == in_sessions:
-            return f"{len(truth)} jobs, {sum(truth.values())} {fake.usage()['unit']}"
+        usage = fake.usage()
+        truth = {key: job["amount"] for key, job in usage["jobs"].items() if not job["foreign"] and job["amount"]}
+        sessions = {key: math.ceil(session["elapsed_seconds"]) for key, session in usage.get("sessions", {}).items()}
+        booked, in_sessions = (ledger(service, organization, token, kind) for kind in ("job", "session"))
+        if booked == truth and in_sessions == sessions:
+            return f"{len(truth)} jobs, {sum(truth.values())} {usage['unit']}"
         if time.time() > deadline:
             wrong = {key: (booked.get(key), truth.get(key)) for key in booked.keys() | truth.keys()}
             differing = [f"{key}: booked {b}, used {t}" for key, (b, t) in wrong.items() if b != t]
@@ -62,45 +62,12 @@ def through_service(name: str, suite: Suite, fake: StandIn, service: Service, ar
     for key in keys:
         fake.forbid(key)
 
-    drive(
-        name,
-        suite,
-        args,
-        use=use,
-        token=keys[0],
-        secrets=fake.secrets(),
-        foreign=list(before),
-        log="first",
-        isolated=True,
-    )
-    quick = [check for check in suite.neighbour if check != "isolation"]
+    run = partial(drive, name, suite, args, use=use, secrets=fake.secrets(), isolated=True)
+    run(token=keys[0], foreign=list(before), log="first")
     for variant, arguments in suite.variants.items():
-        drive(
-            name,
-            suite,
-            args,
-            use=use,
-            token=keys[0],
-            secrets=fake.secrets(),
-            foreign=list(before),
-            log=variant,
-            isolated=True,
-            only=quick,
-            arguments=arguments,
-        )
+        run(token=keys[0], foreign=list(before), log=variant, only=suite.quick, arguments=arguments)
     mine = [key for key, job in fake.usage()["jobs"].items() if not job["foreign"] and job["amount"]]
-    drive(
-        name,
-        suite,
-        args,
-        use=use,
-        token=keys[1],
-        secrets=fake.secrets(),
-        foreign=[*before, *mine[:1]],
-        log="second",
-        isolated=True,
-        only=suite.neighbour,
-    )
+    run(token=keys[1], foreign=[*before, *mine[:1]], log="second", only=suite.neighbour)
 
     fake.check()
     if fake.foreign() != before:
@@ -112,25 +79,14 @@ def through_service(name: str, suite: Suite, fake: StandIn, service: Service, ar
 
 def direct(name: str, suite: Suite, fake: StandIn, args: argparse.Namespace) -> str:
     """The driver must succeed with the real credential; and its isolation checks must fail, or they prove nothing."""
-    use, options = f"{fake.url}{fake.PREFIX}", {"token": fake.token, "secrets": fake.secrets()}
-    drive(name, suite, args, use=use, foreign=list(fake.foreign()), log="direct", more=["--allow-leak"], **options)
-    quick = [check for check in suite.neighbour if check != "isolation"]
+    run = partial(drive, name, suite, args, use=f"{fake.url}{fake.PREFIX}", token=fake.token, secrets=fake.secrets())
+    plain = partial(run, foreign=list(fake.foreign()), more=["--allow-leak"])
+    plain(log="direct")
     for variant, arguments in suite.variants.items():
-        drive(
-            name,
-            suite,
-            args,
-            use=use,
-            foreign=list(fake.foreign()),
-            log=f"direct-{variant}",
-            only=quick,
-            more=["--allow-leak"],
-            arguments=arguments,
-            **options,
-        )
+        plain(log=f"direct-{variant}", only=suite.quick, arguments=arguments)
     fake.reset()
-    options |= {"foreign": list(fake.foreign()), "isolated": True, "only": suite.neighbour, "must_fail": True}
-    verdict = drive(name, suite, args, use=use, log="direct-isolated", **options)
+    foreign = list(fake.foreign())
+    verdict = run(foreign=foreign, log="direct-isolated", isolated=True, only=suite.neighbour, must_fail=True)
     failed = {check["check"] for check in verdict["checks"] if not check["ok"]}
     if "isolation" not in failed or not verdict["leaks"]:
         raise Failed(f"no isolation, and yet {failed} failed alone, with {len(verdict['leaks'])} leaks seen")

@@ -130,9 +130,7 @@ def drive(
         verdict = json.loads(run.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):
         raise Failed(f"the driver broke (exit code {run.returncode}); see {path}") from None
-    if run.returncode == 0 and not must_fail:
-        return verdict
-    if must_fail and run.returncode != 0:
+    if (run.returncode != 0) == must_fail:
         return verdict
     failed = [f"{check['check']}: {check['error'][:300]}" for check in verdict["checks"] if not check["ok"]]
     failed += [f"brought a secret back: {leak}" for leak in verdict["leaks"][:3]]

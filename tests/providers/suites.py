@@ -37,6 +37,11 @@ class Suite:
     markers: list[str] = field(default_factory=list)
     """What else must never come back, such as access tokens that the provider made."""
 
+    @property
+    def quick(self) -> list[str]:
+        """The checks for a variant: whether the client finds its way at all."""
+        return [check for check in self.neighbour if check != "isolation"]
+
 
 def inline(value: Any) -> str:
     """As a value is written in the environment."""
