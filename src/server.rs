@@ -1,7 +1,7 @@
 //! Listeners, and how they end: no new requests, the running ones finish, then everything closes.
 //!
-//! The accept loop is our own because `axum::serve` has no limit on the time that a request's head may take, and at the
-//! end waits for connections that have never sent one.
+//! The accept loop is our own because `axum::serve` has no limit on the number of connections and on the time that a request's
+//! head may take or its answer may wait to be taken, and at the end waits for connections that have never sent anything.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,7 +23,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_io_timeout::TimeoutWriter;
 use tower::ServiceExt;
 
 /// How long running requests may take to end once the service stops.
@@ -39,8 +40,22 @@ const FAREWELL: Duration = Duration::from_millis(250);
 /// How long to wait for resources when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How often it is said that there is no room for more connections.
+const SAID_EVERY: Duration = Duration::from_mins(1);
+
+/// What bounds the connections of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most open connections of one listener. Who comes then waits until one of them has ended.
+    pub connections: usize,
+    /// How long a client may take nothing of an answer that is there for it: the answer takes memory here, and perhaps others'
+    /// room.
+    pub untaken: Duration,
+}
+
 /// A running server.
 pub struct Server {
+    limits: Limits,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -48,13 +63,13 @@ pub struct Server {
 impl Server {
     /// No listeners yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self { stop: watch::Sender::new(false), tasks: Vec::new() }
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, stop: watch::Sender::new(false), tasks: Vec::new() }
     }
 
     /// Serves the router on this listener.
     pub fn serve(&mut self, listener: TcpListener, router: Router) {
-        self.tasks.push(tokio::spawn(accept(listener, router, self.stop.subscribe())));
+        self.tasks.push(tokio::spawn(accept(listener, router, self.limits, self.stop.subscribe())));
     }
 
     /// Takes no new requests and waits for the running ones, up to half a minute.
@@ -70,22 +85,22 @@ impl Server {
     }
 }
 
-impl Default for Server {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Returns when the server is to stop and all connections have ended.
-async fn accept(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let mut said: Option<Instant> = None;
     loop {
+        let has_room = connections.len() < limits.connections;
+        if !has_room && said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
+            tracing::warn!(connections = connections.len(), "no more connections are accepted until one of them ends");
+            said = Some(Instant::now());
+        }
         tokio::select! {
             () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if has_room => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(converse(stream, peer, router.clone(), stop.clone()));
+                    connections.spawn(converse(stream, peer, router.clone(), limits.untaken, stop.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -120,7 +135,13 @@ impl Drop for Running {
 }
 
 /// Serves one connection to its end. How it ends is the client's business; there is nothing to log.
-async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    untaken: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&requests);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -144,7 +165,10 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, mut stop:
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    // Its clock runs only while there is something to send and the client takes nothing.
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(untaken));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
     tokio::select! {
         _ = connection.as_mut() => return,
         () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::broker::Patience;
 use crate::domain::QpuTokenId;
 use crate::http::{LoginLimits, Mount, Settings};
+use crate::server::Limits;
 
 mod provider;
 
@@ -36,8 +37,10 @@ const KEYS: &[&str] = &[
     "trusted_proxies",
     "log_format",
     "log_filter",
+    "max_connections",
     "body_limit_bytes",
     "request_timeout_seconds",
+    "untaken_answer_seconds",
     "access_token_seconds",
     "session_days",
     "invitation_hours",
@@ -77,10 +80,14 @@ pub struct Configuration {
     pub log_format: LogFormat,
     /// What is logged.
     pub log_filter: String,
+    /// Open connections of clients to one listener, at most: 1 and up.
+    pub max_connections: usize,
     /// Largest request body, in bytes: 1024 and up.
     pub body_limit_bytes: usize,
     /// Longest time that a request may take, in seconds: 1–600.
     pub request_timeout_seconds: u64,
+    /// Longest time that a client may take nothing of its answer, in seconds: 1–3600.
+    pub untaken_answer_seconds: u64,
     /// How long an access token counts, in seconds: 60–86400.
     pub access_token_seconds: u32,
     /// How long until a new log-in is needed, in days: 1–365.
@@ -174,8 +181,10 @@ impl Default for Configuration {
             trusted_proxies: Vec::new(),
             log_format: LogFormat::Json,
             log_filter: "info".to_owned(),
+            max_connections: 10_000,
             body_limit_bytes: 256 * 1024,
             request_timeout_seconds: 20,
+            untaken_answer_seconds: 60,
             access_token_seconds: 900,
             session_days: 30,
             invitation_hours: 7 * 24,
@@ -237,8 +246,10 @@ impl Configuration {
         let login = self.login;
         let rules = [
             ("database_connections", (1..=1000).contains(&self.database_connections), "a number from 1 to 1000"),
+            ("max_connections", self.max_connections >= 1, "a number of 1 or more"),
             ("body_limit_bytes", self.body_limit_bytes >= 1024, "a number of bytes, 1024 or more"),
             ("request_timeout_seconds", (1..=600).contains(&self.request_timeout_seconds), "a number from 1 to 600"),
+            ("untaken_answer_seconds", (1..=3600).contains(&self.untaken_answer_seconds), "a number from 1 to 3600"),
             ("access_token_seconds", (60..=86_400).contains(&self.access_token_seconds), "a number from 60 to 86400"),
             ("session_days", (1..=365).contains(&self.session_days), "a number from 1 to 365"),
             ("invitation_hours", (1..=8760).contains(&self.invitation_hours), "a number from 1 to 8760"),
@@ -296,6 +307,11 @@ impl Configuration {
         url.set_password(Some(password))
             .map_err(|()| self.wrong("database_url", "a URL with a host, because there is a database_password_file"))?;
         Ok(Zeroizing::new(url.into()))
+    }
+
+    /// What bounds the connections of each listener.
+    pub fn limits(&self) -> Limits {
+        Limits { connections: self.max_connections, untaken: Duration::from_secs(self.untaken_answer_seconds) }
     }
 
     /// What requests need to know of it, once the API listens at `address`.

@@ -30,6 +30,7 @@ mod races;
 mod readiness;
 mod refusals;
 mod roles;
+mod server;
 mod sessions;
 mod shutdown;
 mod strangers;
