@@ -127,7 +127,7 @@ impl Broker {
         Ok((Content::new(bytes, &coding), room))
     }
 
-    /// Reserves what the request submits; a refusal is remembered as an event of its own.
+    /// Reserves what the request submits; a refusal is remembered, the first of many as an event of its own.
     async fn reserve(
         &self,
         provider: &Reachable,
@@ -149,7 +149,13 @@ impl Broker {
         let reserved = async {
             match self.repository.reserve_jobs(&grant, &submission).await {
                 Err(repository::Error::Refused(refusal)) => {
-                    self.repository.submission_refused(&grant, refusal.code()).await?;
+                    let code = refusal.code();
+                    if !self.tally.is_to_be_told(&grant, code) {
+                        self.tally.count(member.grant.with_job()?, code.into(), true);
+                    } else if let Err(error) = self.repository.submission_refused(&grant, code).await {
+                        self.tally.was_not_told(&grant, code);
+                        return Err(error);
+                    }
                     Err(refusal.into())
                 }
                 outcome => outcome,

@@ -1,13 +1,13 @@
 //! Counts of what tokens are used for, written down now and then: a poll costs no write on its way.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::authorization::action::jobs::Use;
+use crate::authorization::action::jobs::{Submit, Use};
 use crate::authorization::{Authenticator, Grant};
 use crate::domain::QpuTokenId;
 use crate::repository::Repository;
@@ -20,27 +20,46 @@ struct Entry {
     counts: BTreeMap<Cow<'static, str>, u64>,
 }
 
+/// With one token, by one key, for one reason.
+type Reason = (QpuTokenId, Option<Uuid>, &'static str);
+
 /// What has been counted since it was last written down.
 #[derive(Default)]
-pub struct Tally(Mutex<HashMap<Bucket, Entry>>);
+pub struct Tally {
+    counted: Mutex<HashMap<Bucket, Entry>>,
+    /// The refusals that were events of their own.
+    told: Mutex<HashSet<Reason>>,
+}
 
 impl Tally {
+    /// Whether a refused submission is an event of its own: the first of its kind since counts were last written down. A key
+    /// that goes on all the same would fill the database otherwise; what it does then is counted.
+    pub fn is_to_be_told(&self, grant: &Grant<Submit>, code: &'static str) -> bool {
+        self.told().insert(reason(grant, code))
+    }
+
+    /// It could not be told; the next one is.
+    pub fn was_not_told(&self, grant: &Grant<Submit>, code: &'static str) {
+        self.told().remove(&reason(grant, code));
+    }
+
     /// Counts one request.
     pub fn count(&self, grant: Grant<Use>, operation: Cow<'static, str>, refused: bool) {
         let bucket = (grant.token(), grant.authenticator().map(Authenticator::id), refused);
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.counted();
         let entry = entries.entry(bucket).or_insert_with(|| Entry { grant, counts: BTreeMap::new() });
         *entry.counts.entry(operation).or_default() += 1;
     }
 
     /// Writes down what was counted, one event for each key and token. What cannot be written is counted again.
     pub async fn flush(&self, repository: &Repository) {
-        let entries = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let entries = std::mem::take(&mut *self.counted());
+        self.told().clear();
         for (bucket, entry) in entries {
             let counts = entry.counts.iter().map(|(name, count)| (name.to_string(), Value::from(*count))).collect();
             if let Err(error) = repository.note_uses(&entry.grant, Value::Object(counts), bucket.2).await {
                 tracing::warn!(%error, "uses of a token could not be written down yet");
-                let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut waiting = self.counted();
                 let again =
                     waiting.entry(bucket).or_insert_with(|| Entry { grant: entry.grant, counts: BTreeMap::new() });
                 for (name, count) in entry.counts {
@@ -49,4 +68,15 @@ impl Tally {
             }
         }
     }
+    fn counted(&self) -> MutexGuard<'_, HashMap<Bucket, Entry>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashSet<Reason>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reason(grant: &Grant<Submit>, code: &'static str) -> Reason {
+    (grant.token(), grant.authenticator().map(Authenticator::id), code)
 }

@@ -112,3 +112,40 @@ async fn counts_survive_a_failure() {
     let events = lab.events().await;
     assert_eq!(events.last().map(|event| event.2["requests"].clone()), Some(json!({"solvers:list": 2})), "{events:?}");
 }
+
+/// Who goes on submitting what is refused is told of once and then counted; whoever else is refused is told of, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_without_end_are_not_events_without_end() {
+    let (lab, _) = lab().await;
+    lab.limit(None, 50).await;
+    let (_, bobs_key) = lab.somebody(&lab.app.root, "bob").await;
+    let told = async || -> Vec<(String, String, serde_json::Value)> {
+        let events = lab.events().await.into_iter();
+        events.map(|event| (event.0, event.1, event.2.get("reason").unwrap_or(&event.2["requests"]).clone())).collect()
+    };
+    let refused = |what: &str, of| (what.to_owned(), "refused".to_owned(), of);
+    let once = refused("jobs:submit", json!("quota_exhausted"));
+    for _ in 0..20 {
+        expect_error(&lab.ask("POST", "problems/", "[{}]").await, 403, "quota_exhausted");
+    }
+    assert_eq!(told().await, [once.clone()]);
+    expect_error(&lab.ask_with(&bobs_key, "POST", "problems/", "[{}]").await, 403, "quota_exhausted");
+    assert_eq!(told().await, [once.clone(), once.clone()], "another key");
+    lab.app.broker.flush().await;
+    let counted = refused("jobs:use", json!({"quota_exhausted": 19}));
+    assert_eq!(told().await, [once.clone(), once.clone(), counted.clone()]);
+    expect_error(&lab.ask("POST", "problems/", "[{}]").await, 403, "quota_exhausted");
+    assert_eq!(told().await, [once.clone(), once.clone(), counted, once.clone()], "and after a while anew");
+}
+
+/// A refusal that could not be told is not taken for one that was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_could_not_be_told_is_told_later() {
+    let (lab, _) = lab().await;
+    lab.limit(None, 50).await;
+    sqlx::query("ALTER TABLE audit_events RENAME TO away").execute(&lab.app.database).await.unwrap();
+    assert_eq!(lab.ask("POST", "problems/", "[{}]").await.status(), 500);
+    sqlx::query("ALTER TABLE away RENAME TO audit_events").execute(&lab.app.database).await.unwrap();
+    expect_error(&lab.ask("POST", "problems/", "[{}]").await, 403, "quota_exhausted");
+    assert_eq!(lab.events().await.len(), 1);
+}
