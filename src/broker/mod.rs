@@ -41,7 +41,7 @@ mod settle;
 mod tally;
 mod upstream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::TimeDelta;
@@ -139,10 +139,7 @@ impl Broker {
                 Ok(answer) => return answer,
                 Err(denial) => provider.adapter.deny(&head, &denial),
             },
-            Ok(None) => {
-                let message = "there is no such QPU token, or its provider cannot be reached from here";
-                providers::deny_at_large(&Denial::new(StatusCode::NOT_FOUND, "not_found", message))
-            }
+            Ok(None) => providers::deny_at_large(&Box::pin(self.nowhere(&door, &head)).await),
             Err(denial) => providers::deny_at_large(&denial),
         };
         answered.map(full)
@@ -184,6 +181,20 @@ impl Broker {
         }
         known.insert(token, name);
         Ok(provider)
+    }
+
+    /// Why nothing is there. Whether there is a token at all is for holders of a key to hear: everybody else gets the 401 that they
+    /// would get at one. (In another form, since whose client it is cannot be told; but ids of tokens are not guessed.)
+    async fn nowhere(&self, door: &Door<'_>, head: &Head<'_>) -> Denial {
+        let Some(key) = providers::keys::anywhere(head) else { return Denial::no_key() };
+        let none = HashSet::new();
+        let admission = self.repository.admit(&key, door.token, &none, &door.origin);
+        let message = "there is no such QPU token, or its provider cannot be reached from here";
+        let unknown = || Denial::new(StatusCode::NOT_FOUND, "not_found", message);
+        match self.in_time(admission).await {
+            Err(denial) if denial.status != StatusCode::NOT_FOUND => denial,
+            Ok(_) | Err(_) => unknown(),
+        }
     }
 
     /// Does not wait for a database that does not answer at all.

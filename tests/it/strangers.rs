@@ -1,8 +1,12 @@
-//! What somebody else's admin, and somebody without a name, can do to an account and to the logs: nothing.
+//! What somebody else's admin, and somebody without a name, can do to an account and to the logs, and learn of tokens: nothing.
 
+use luna_organizations::authentication::ApiKey;
+use luna_organizations::domain::QpuTokenId;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::lab::Lab;
+use crate::support::wire::ask;
 use crate::support::{Answer, App};
 
 #[tokio::test]
@@ -74,4 +78,34 @@ async fn a_familiar_address_logs_in_while_another_account_is_guessed_from_behind
     let login = json!({"email": "somebody@example.com", "password": "wrong"});
     app.anonymous().post("/v1/sessions", &login).await.expect_problem(429, "too_many_attempts");
     app.log_in(&ada.email, crate::support::PASSWORD).await;
+}
+
+/// Without a key that works, a token that there is and one that there is not are the same; with one, it is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_hear_which_tokens_there_are() {
+    let lab = Lab::start(|_| crate::support::enemy::Reply::json(200, &json!([]))).await;
+    let beside = lab.app.organization(&lab.app.root, "Beside").await;
+    let foreign = lab.app.token(&beside, "theirs", "secret").await;
+    let unknown = QpuTokenId::new().to_string();
+    let fresh = ApiKey::generate().unwrap().into_text();
+    for (header, status, code) in [
+        (String::new(), 401, "unauthenticated"),
+        ("x-auth-token: DEV-0123456789\r\n".to_owned(), 401, "unauthenticated"),
+        (format!("x-auth-token: {}\r\n", *fresh), 401, "unauthenticated"),
+        (format!("x-auth-token: {}\r\n", lab.key), 404, "not_found"),
+    ] {
+        let mut answers = Vec::new();
+        for token in [&foreign, &unknown] {
+            let path = format!("/v1/qpu/{token}/solvers/remote/");
+            let answer = ask(&lab.app.base_url, "GET", &path, &header, b"").await;
+            answers.push((answer.status(), answer.header("luna-error").to_owned()));
+        }
+        assert_eq!(answers, vec![(status, code.to_owned()); 2], "{header}");
+    }
+    // Where a client puts it does not matter at an address that nobody knows.
+    for header in [format!("authorization: apiKey {}\r\n", lab.key), format!("x-some-token: {}\r\n", lab.key)] {
+        let answer = ask(&lab.app.base_url, "GET", &format!("/v1/qpu/{unknown}/v0.4/jobs"), &header, b"").await;
+        assert_eq!((answer.status(), answer.header("luna-error")), (404, "not_found"), "{header}");
+    }
+    assert_eq!(lab.upstream.seen().len(), 0);
 }

@@ -17,3 +17,9 @@ pub(super) fn first(head: &Head<'_>, places: &[Option<&str>]) -> Option<Result<U
     let luna = head.header(http::HeaderName::from_static("luna-api-key"));
     places.iter().copied().chain([luna]).flatten().next().map(parse)
 }
+
+/// A key in whichever header: at an address of which nobody knows whose client comes there.
+pub(in crate::broker) fn anywhere(head: &Head<'_>) -> Option<UseKey> {
+    let values = head.headers.values().filter_map(|value| value.to_str().ok());
+    values.filter_map(|value| value.split_ascii_whitespace().next_back()).find_map(|text| UseKey::parse(text).ok())
+}

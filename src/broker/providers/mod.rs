@@ -6,7 +6,7 @@ mod dwave;
 mod fujitsu;
 mod ibm;
 mod ionq;
-mod keys;
+pub(super) mod keys;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
