@@ -30,7 +30,7 @@ pub async fn run(repository: Repository, broker: broker::Shared) {
 }
 
 /// Runs a job on its own, and anew should it ever panic: what a provider answers must not end it.
-async fn for_ever<F>(name: &str, with: &(Repository, broker::Shared), job: impl Fn((Repository, broker::Shared)) -> F)
+async fn for_ever<W: Clone, F>(name: &str, with: &W, job: impl Fn(W) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -69,5 +69,30 @@ async fn settle(broker: broker::Shared) {
     loop {
         rounds.tick().await;
         broker.settle_due().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_panicked_is_started_anew() {
+        let (sender, mut started) = mpsc::unbounded_channel();
+        let job = |sender: mpsc::UnboundedSender<()>| async move {
+            sender.send(()).unwrap();
+            panic!("as an answer of a provider's might make it");
+        };
+        let three_times = async {
+            for _ in 0..3 {
+                started.recv().await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = for_ever("test", &sender, job) => panic!("it has ended"),
+            () = three_times => {}
+        }
     }
 }

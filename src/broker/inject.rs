@@ -2,7 +2,6 @@
 //! stays of it are the needles that the answer is searched for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -33,9 +32,6 @@ const PASSED: [HeaderName; 7] = [
     header::IF_NONE_MATCH,
     header::USER_AGENT,
 ];
-
-/// How long an exchange may take: all requests with the credential wait for it.
-const TIME_TO_EXCHANGE: Duration = Duration::from_secs(30);
 
 /// Longest answer to an exchange, in bytes.
 const LONGEST_EXCHANGE: usize = 64 * 1024;
@@ -139,7 +135,7 @@ impl Broker {
         if let Some(token) = last.now()? {
             return Ok(Some(token));
         }
-        let fetched = timeout(TIME_TO_EXCHANGE, Box::pin(self.fetch(adapter, binding, sealed))).await;
+        let fetched = timeout(self.patience.exchange, Box::pin(self.fetch(adapter, binding, sealed))).await;
         match fetched.unwrap_or_else(|_| Err(super::upstream::Failure::TimedOut.into())) {
             Ok(token) => {
                 let token = Arc::new(token);

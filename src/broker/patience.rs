@@ -15,6 +15,10 @@ pub struct Patience {
     pub database: Duration,
     /// Until a body that is read as a whole has come. A problem of 64 MB takes three minutes over a slow line.
     pub whole: Duration,
+    /// Until a temporary token has come: all requests with the credential wait for it.
+    pub exchange: Duration,
+    /// Until the worker has asked about one job: all others wait for it.
+    pub job: Duration,
 }
 
 impl Default for Patience {
@@ -25,6 +29,8 @@ impl Default for Patience {
             idle: Duration::from_mins(1),
             database: Duration::from_secs(15),
             whole: Duration::from_mins(5),
+            exchange: Duration::from_secs(30),
+            job: Duration::from_secs(30),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What nobody comes back for: jobs whose results are never read are settled with the provider, and what never ran expires.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -16,9 +14,6 @@ use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;
 use crate::vault::{Binding, SealedCredential};
-
-/// How long asking about one job may take.
-const TIME_FOR_ONE: Duration = Duration::from_secs(30);
 
 /// How many jobs are taken at a time.
 const AT_ONCE: i64 = 32;
@@ -37,7 +32,7 @@ impl Broker {
                 Ok(due) if due.is_empty() => return,
                 Ok(due) => {
                     for job in due {
-                        if timeout(TIME_FOR_ONE, self.settle(&job)).await.is_err() {
+                        if timeout(self.patience.job, self.settle(&job)).await.is_err() {
                             tracing::info!(job = %job.id, "a job's usage could not be asked for in time");
                         }
                     }

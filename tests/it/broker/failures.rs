@@ -8,9 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::support::lab::{Lab, expect_error};
-use crate::support::upstream::{Reply, Step};
-use crate::support::wire::parse;
+use crate::support::lab::{Lab, configuration, expect_error};
+use crate::support::notebook;
+use crate::support::upstream::{Reply, Step, Upstream};
+use crate::support::wire::{ask, parse};
 
 async fn lab() -> Lab {
     let lab = Lab::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
@@ -19,7 +20,7 @@ async fn lab() -> Lab {
 }
 
 /// A reply that says these bytes one by one, with pauses.
-fn dripping(start: &str, drip: &str, drops: usize) -> Reply {
+pub(super) fn dripping(start: &str, drip: &str, drops: usize) -> Reply {
     let pair = [Step::Wait(Duration::from_millis(400)), Step::Send(drip.as_bytes().to_vec())];
     pair.iter().cycle().take(drops * 2).cloned().fold(Reply::raw(start), Reply::then)
 }
@@ -211,4 +212,25 @@ async fn slow_clients_stop_nobody() {
         tokio::time::timeout(Duration::from_secs(1), lab.ask_with(&bobs_key, "POST", "problems/", &large)).await;
     assert!(answer.is_ok_and(|answer| answer.status() != 400), "Bob waits for Ada's clients");
     assert!(tokio::time::timeout(Duration::from_secs(1), lab.ask("POST", "problems/", "[{}]")).await.is_ok());
+}
+
+/// A temporary token that comes byte by byte: all who wait for it are told soon, and the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_drips() {
+    let upstream = Upstream::start(|_| dripping("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{", " ", 150)).await;
+    let mut configuration = configuration(&upstream);
+    let ibm = configuration.providers.entry("ibm".to_owned()).or_default();
+    (ibm.base_url, ibm.iam_url) =
+        (Some(format!("http://{}", upstream.address)), Some(format!("http://{}", upstream.address)));
+    let lab = Lab::with(configuration, upstream).await;
+    let token = notebook::token(&lab.app, "ibm").await;
+    let started = Instant::now();
+    let (path, headers) =
+        (format!("/v1/qpu/{token}/api/v1/backends"), format!("authorization: Bearer {}\r\n", lab.key));
+    let asked = (0..3).map(|_| ask(&lab.app.base_url, "GET", &path, &headers, b""));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!((answer.status(), answer.header("luna-error")), (504, "provider_timed_out"), "{answer:?}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(lab.upstream.seen().len(), 1, "one exchange, and nothing without one");
 }

@@ -1,10 +1,13 @@
 //! Usage is booked exactly once, whichever request brings it, and by the worker where none does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
 
+use super::failures::dripping;
+use crate::support::upstream::Reply;
 use crate::support::lab::{Lab, SECRET};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
@@ -183,4 +186,25 @@ async fn a_token_is_deleted_while_its_job_runs() {
     lab.app.broker.settle_due().await;
     lab.app.broker.flush().await;
     assert_eq!((lab.upstream.seen().len(), lab.states().await.len()), (asked, 0));
+}
+
+/// A provider that gives a byte now and then about one job keeps the worker from no other one.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_slow_answer_holds_up_no_other_job() {
+    let (lab, sapi) = lab().await;
+    let (slow, other) = (lab.submit(&lab.key).await, lab.submit(&lab.key).await);
+    sapi.finish(&other, 4.0);
+    let part = format!("problems/{slow}");
+    lab.upstream.script(move |seen| {
+        let drips = || dripping("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{", " ", 150);
+        if seen.target.contains(&part) { drips() } else { sapi.answer(seen) }
+    });
+    lab.app.clock.advance(TimeDelta::seconds(40));
+    let settled = tokio::time::timeout(Duration::from_secs(20), lab.app.broker.settle_due()).await;
+    settled.expect("the worker goes on");
+    assert_eq!((lab.upstream.count("GET", &slow), lab.upstream.count("GET", &other)), (1, 1));
+    assert_eq!(
+        (lab.states().await, lab.limits().await),
+        (vec!["open".to_owned(), "settled".to_owned()], vec![(4000, 100)])
+    );
 }

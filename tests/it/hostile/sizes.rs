@@ -1,6 +1,11 @@
 //! Answers that are too much: too long, too deep, too many values, too well compressed.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::renderings::gzip;
 use crate::support::lab::{Lab, expect_error};
@@ -61,4 +66,39 @@ async fn too_many_values_are_not_read() {
         expect_error(&lab.ask("POST", "problems/", &body).await, 400, "invalid_request");
         assert_eq!(lab.upstream.seen().len(), before, "nothing was sent");
     }
+}
+
+/// What is too large for everybody to hold at once is held until its reader has it: who does not read waits for oneself.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_readers_hold_their_own_room_only() {
+    let lab = lab().await;
+    let (_, bobs_key) = lab.somebody(&lab.app.root, "bob").await;
+    // More than the system's buffers take.
+    let list = json!([{"id": "mine", "padding": "x".repeat(32 * 1024 * 1024)}, {"id": "bobs"}]);
+    lab.upstream.always(Reply::json(200, &list));
+    let ask = async |key: &str| {
+        let mut stream = TcpStream::connect(lab.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+        let path = lab.path("problems/");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-auth-token: {key}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let mut start = [0; 12];
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = ask(&lab.key).await;
+        stream.read_exact(&mut start).await.unwrap();
+        held.push(stream);
+    }
+    let mut third = ask(&lab.key).await;
+    let early = timeout(Duration::from_secs(3), third.read_exact(&mut start)).await;
+    assert!(early.is_err(), "two are held already: {}", String::from_utf8_lossy(&start));
+    // Somebody else is not held up.
+    let bobs = timeout(Duration::from_mins(1), lab.ask_with(&bobs_key, "GET", "problems/", "")).await.unwrap();
+    assert_eq!((bobs.status(), bobs.json()), (200, json!([])));
+    let mut rest = Vec::new();
+    timeout(Duration::from_mins(1), held.pop().unwrap().read_to_end(&mut rest)).await.expect("it comes").unwrap();
+    assert!(rest.len() > 32 * 1024 * 1024);
+    timeout(Duration::from_mins(1), third.read_exact(&mut start)).await.expect("its turn has come").unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
 }

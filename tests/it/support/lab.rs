@@ -40,8 +40,8 @@ pub fn configuration(upstream: &Upstream) -> Configuration {
     };
     configuration.providers.insert("dwave".to_owned(), dwave);
     let (answer, idle) = (Duration::from_millis(1500), Duration::from_millis(1500));
-    let whole = Duration::from_secs(3);
-    configuration.broker.patience = Patience { answer, idle, whole, ..Patience::default() };
+    let (whole, job, exchange) = (Duration::from_secs(3), Duration::from_secs(2), Duration::from_secs(2));
+    configuration.broker.patience = Patience { answer, idle, whole, exchange, job, ..Patience::default() };
     configuration
 }
 
