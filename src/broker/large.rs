@@ -1,8 +1,7 @@
 //! Bodies that are read as a whole take room, so few large ones are read at the same time: of all callers, and still fewer of
 //! one, who could be slow on purpose.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{Body, Unreadable};
+use super::shares::Shares;
 use crate::domain::UserId;
 
 /// Longest body that is read as a whole, in bytes.
@@ -29,7 +29,7 @@ const OF_ONE: usize = 2;
 /// The room for large bodies.
 pub struct Large {
     all: Arc<Semaphore>,
-    each: Mutex<HashMap<UserId, Weak<Semaphore>>>,
+    each: Shares,
     /// How long one may take to arrive.
     patience: Duration,
 }
@@ -52,22 +52,12 @@ impl Large {
     /// Nothing is there yet.
     #[must_use]
     pub fn new(patience: Duration) -> Self {
-        Self { all: Arc::new(Semaphore::new(AT_ONCE)), each: Mutex::default(), patience }
+        Self { all: Arc::new(Semaphore::new(AT_ONCE)), each: Shares::new(OF_ONE), patience }
     }
 
     /// Waits for room, which the caller may have a share of.
     pub async fn room(&self, caller: UserId) -> Result<Room, Unreadable> {
-        let own = {
-            let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-            each.retain(|_, share| share.strong_count() > 0);
-            let known = each.get(&caller).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let share = Arc::new(Semaphore::new(OF_ONE));
-                each.insert(caller, Arc::downgrade(&share));
-                share
-            })
-        };
-        let own = own.acquire_owned().await.map_err(|_| Unreadable::Broken)?;
+        let own = self.each.turn(caller).await.map_err(|_| Unreadable::Broken)?;
         let common = Arc::clone(&self.all).acquire_owned().await.map_err(|_| Unreadable::Broken)?;
         Ok(Room { _own: own, _common: common })
     }

@@ -38,6 +38,7 @@ mod redemption;
 mod returned;
 mod rule;
 mod settle;
+mod shares;
 mod tally;
 mod upstream;
 
@@ -62,6 +63,7 @@ use crate::domain::{ProviderName, QpuTokenId};
 use crate::repository::{self, Repository};
 use exchange::Exchanges;
 use large::Large;
+use shares::Shares;
 use tally::Tally;
 use upstream::Upstream;
 
@@ -85,6 +87,8 @@ pub struct Broker {
     exchanges: Exchanges,
     tally: Tally,
     large: Large,
+    /// Of one caller, one request at a time leads to many of the broker's.
+    turning: Shares,
     /// After how long a new job is first asked about.
     settle_after: TimeDelta,
     /// The provider of a token never changes. This decides only which client's language is spoken.
@@ -120,6 +124,7 @@ impl Broker {
             exchanges: Exchanges::default(),
             tally: Tally::default(),
             large: Large::new(patience.whole),
+            turning: Shares::new(1),
             settle_after,
             known: RwLock::default(),
         }

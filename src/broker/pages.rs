@@ -8,6 +8,7 @@ use http::header;
 use http::response::Parts;
 use http::{Response, StatusCode};
 use serde_json::Value;
+use tokio::time::timeout;
 use url::form_urlencoded;
 
 use super::Broker;
@@ -20,6 +21,7 @@ use super::inject::{Sent, build};
 use super::json::parse;
 use super::large::Held;
 use super::rule::{List, Operation, Pages};
+use super::upstream::Failure;
 
 /// Most pages that are turned for one request.
 const MOST_PAGES: usize = 100;
@@ -37,7 +39,24 @@ struct Page {
 }
 
 impl Broker {
+    /// Turns pages in its turn, and as long as any other answer may take: what costs the member one request costs the provider up
+    /// to a hundred, so they come one after the other, as if the member asked for each.
     pub(super) async fn turn_pages(
+        &self,
+        way: Way<'_>,
+        operation: &Operation,
+        list: &List,
+        pages: &Pages,
+    ) -> Result<Response<Body>, Denial> {
+        let turned = async {
+            let caller = way.grant.caller().ok_or_else(Denial::internal)?;
+            let _turn = self.turning.turn(caller).await.map_err(|_| Denial::internal())?;
+            self.turned(way, operation, list, pages).await
+        };
+        timeout(self.patience.answer, turned).await.unwrap_or_else(|_| Err(Failure::TimedOut.into()))
+    }
+
+    async fn turned(
         &self,
         way: Way<'_>,
         operation: &Operation,

@@ -234,3 +234,42 @@ async fn an_exchange_that_drips() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(lab.upstream.seen().len(), 1, "one exchange, and nothing without one");
 }
+
+/// Pages of a list without end, each of them quick: the list as a whole has its time, and one member's lists come in turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_with_too_many_pages() {
+    let token = json!({"access_token": "temporary", "expires_in": 3600}).to_string();
+    let page = json!({"jobs": [{"id": "somebody-elses"}], "count": 100_000, "limit": 200, "offset": 0}).to_string();
+    let told = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let upstream = Upstream::start(move |seen| match (seen.method.as_str(), seen.target.as_str()) {
+        (_, "/identity/token") => Reply::raw(told(&token)),
+        ("POST", _) => Reply::json(200, &json!({"id": "mine"})),
+        _ => Reply::default().then(Step::Wait(Duration::from_millis(200))).then_send(told(&page)),
+    })
+    .await;
+    let mut configuration = configuration(&upstream);
+    let ibm = configuration.providers.entry("ibm".to_owned()).or_default();
+    (ibm.base_url, ibm.iam_url) =
+        (Some(format!("http://{}", upstream.address)), Some(format!("http://{}", upstream.address)));
+    let lab = Lab::with(configuration, upstream).await;
+    let token = stand_in::token(&lab.app, "ibm").await;
+    let (path, headers) = (format!("/v1/qpu/{token}/api/v1/jobs"), format!("authorization: Bearer {}\r\n", lab.key));
+    // Whose jobs are none is told so after one page.
+    let none = ask(&lab.app.base_url, "GET", &path, &headers, b"").await;
+    assert_eq!(
+        (none.status(), none.json()["count"].as_u64(), lab.upstream.count("GET", "/jobs")),
+        (200, Some(0), 1),
+        "{none:?}"
+    );
+    let job = json!({"program_id": "sampler", "backend": "b", "params": {"pubs": []}}).to_string();
+    let typed = format!("{headers}content-type: application/json\r\n");
+    assert_eq!(ask(&lab.app.base_url, "POST", &path, &typed, job.as_bytes()).await.status(), 200);
+    let started = Instant::now();
+    let asked = (0..8).map(|_| ask(&lab.app.base_url, "GET", &path, &headers, b""));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!((answer.status(), answer.header("luna-error")), (504, "provider_timed_out"), "{answer:?}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let pages = lab.upstream.count("GET", "/jobs") - 1;
+    assert!((2..=10).contains(&pages), "{pages} pages, as many as fit into the time one after the other");
+}
