@@ -65,7 +65,8 @@ async fn sixty_four_at_once_and_room_for_ten() {
         );
         let events = lab.events().await;
         let of = |outcome: &str| events.iter().filter(|event| event.0 == "jobs:submit" && event.1 == outcome).count();
-        assert_eq!((of("success"), of("refused")), (10, 54));
+        // Each replica tells of the first refusal and counts the others.
+        assert!(of("success") == 10 && (1..=2).contains(&of("refused")), "{events:?}");
     }
 }
 
