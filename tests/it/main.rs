@@ -19,6 +19,7 @@ mod invitations;
 mod isolation;
 mod leases;
 mod luna_sdk;
+mod oddities;
 mod organizations;
 mod outage;
 mod pages;

@@ -54,6 +54,31 @@ async fn one_lease_is_redeemed_once() {
     }
 }
 
+/// Two figures for one lease, and one job's name for two leases: one of each is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_used_is_reported_once() {
+    let leased = Leased::new().await;
+    let twins = &leased.twins;
+    let ada = twins.app.member(&twins.app.root, "ada").await;
+    let solver = &leased.solvers[0];
+    let report = |lease: &Value, used: usize, job: &str| {
+        let path = format!("/v1/leases/{}/usage", lease["id"].as_str().unwrap());
+        Request::Post(path, json!({"used": used, "job_id": job}))
+    };
+    for round in 0..rounds() {
+        let [one, two] = [leased.make(&ada).await, leased.make(&ada).await];
+        for lease in [&one, &two] {
+            Leased::redeem(lease).send(solver).await.expect(200);
+        }
+        let name = format!("job {round}");
+        let contender = |number: usize| (twins.at(solver, number), report(&one, number, &name));
+        one_wins(&race((0..6).map(contender).collect()).await, 200, 409, "usage_reported");
+        let answer = report(&two, 1, &name).send(solver).await;
+        answer.expect_problem(409, "job_reported");
+        report(&two, 1, &format!("other {round}")).send(solver).await.expect(200);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_leases_of_one_token_are_redeemed_together() {
     let leased = Leased::new().await;
