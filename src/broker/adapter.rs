@@ -110,13 +110,14 @@ pub trait Adapter: Send + Sync {
     #[must_use]
     fn inject(&self, operation: &Operation, outgoing: &mut Outgoing, secrets: &Secrets<'_>) -> Option<()>;
 
-    /// Reads an answer that the rule wants watched or whole, and changes it if the rule allows it. Lists of jobs
-    /// are filtered elsewhere.
+    /// Reads an answer that the rule wants watched or whole, and changes it if the rule allows it. Of one that is watched, or that
+    /// is asked for by the worker, there is only what the rule [tells](super::Rule::tells), and arrays may be objects with positions as
+    /// names. Lists of jobs are filtered elsewhere.
     fn learn(&self, _operation: &Operation, _status: StatusCode, _answer: &mut Value) -> Learned {
         Learned::default()
     }
 
-    /// The request that finds out what a job has used; its answer goes to [`Adapter::learn`]. `None` if there is no such.
+    /// The request that finds out what a job has used; what its rule tells goes to [`Adapter::learn`]. `None` if there is no such.
     fn settle(&self, _job: &JobReference, _place: &str) -> Option<Operation> {
         None
     }

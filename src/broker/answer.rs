@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::adapter::Adapter;
-use super::body::{Body, Moved, Timed, Unreadable, Watched, full, held, read};
+use super::body::{Body, Moved, Timed, Unreadable, full, held, read};
 use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
 use super::exchange::Exchanged;
@@ -30,9 +30,6 @@ use crate::domain::JobReference;
 
 /// Answers up to this length, in bytes, are passed on in one piece.
 const SHORT: u64 = 64 * 1024;
-
-/// Longest copy of a watched answer, in bytes. What a longer one tells of usage, the worker asks for.
-const LONGEST_COPY: usize = 4 * 1024 * 1024;
 
 /// What was asked, for whoever reads the answer.
 #[derive(Clone, Copy)]
@@ -85,7 +82,7 @@ impl Broker {
                 full(bytes)
             }
             Passage::Stream => body,
-            Passage::Watch => self.watching(asked, parts.status, body),
+            Passage::Watch => self.watching(asked, parts.status, body).boxed_unsync(),
         };
         Ok(Response::from_parts(parts, body))
     }
@@ -171,11 +168,6 @@ impl Broker {
             }
         }
         Ok(())
-    }
-
-    /// Passes an answer on as it comes and reads a copy when it has ended.
-    fn watching(&self, asked: &Asked<'_>, status: StatusCode, body: Body) -> Body {
-        Watched::new(body, LONGEST_COPY, self.watcher(asked, status)).boxed_unsync()
     }
 }
 

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tokio::time::sleep;
 
 use super::Broker;
 use super::adapter::Learned;
 use super::answer::Asked;
-use super::body::Watcher;
+use super::body::Body;
 use super::denial::Denial;
+use super::extract::Extract;
 use super::head::is_plain_id;
-use super::json::parse;
 use super::prepare::Reservation;
+use super::watched::Watched;
 use crate::authorization::action::jobs::Cancel;
 use crate::domain::{JobId, JobReference, QpuTokenId, Refusal};
 use crate::repository::{Repository, Submitted};
@@ -85,23 +86,30 @@ impl Broker {
     }
 
     /// Reads an answer that is passed on as it came. What cannot be booked now, the worker books later.
-    pub(super) async fn watched(&self, asked: &Asked<'_>, status: StatusCode, copy: &[u8]) {
-        let Some(mut value) = parse(copy) else { return };
-        let learned = asked.adapter.learn(asked.operation, status, &mut value);
+    pub(super) async fn watched(&self, asked: &Asked<'_>, status: StatusCode, answer: &[u8]) {
+        let mut extract = Extract::new(&asked.operation.rule.tells);
+        extract.read(answer);
+        let Some(mut told) = extract.finish() else { return };
+        let learned = asked.adapter.learn(asked.operation, status, &mut told);
         book(&self.repository, asked.door.token, &learned.used).await;
     }
 
     /// The same for an answer that is still coming.
-    pub(super) fn watcher(&self, asked: &Asked<'_>, status: StatusCode) -> Watcher {
+    pub(super) fn watching(&self, asked: &Asked<'_>, status: StatusCode, body: Body) -> Watched {
         let (adapter, operation) = (Arc::clone(asked.adapter), Arc::clone(asked.operation));
         let (repository, token) = (self.repository.clone(), asked.door.token);
-        Box::new(move |copy| {
-            Box::pin(async move {
-                let Some(mut value) = parse(&copy) else { return };
-                let learned = adapter.learn(&operation, status, &mut value);
+        let extract = Extract::new(&operation.rule.tells);
+        // What is not just read is told once: the worker would ask in vain.
+        let to_the_end = (operation.rule.method != Method::GET).then_some(self.patience.whole);
+        let watcher = Box::new(move |extract: Extract| {
+            let booked = async move {
+                let Some(mut told) = extract.finish() else { return };
+                let learned = adapter.learn(&operation, status, &mut told);
                 book(&repository, token, &learned.used).await;
-            })
-        })
+            };
+            Box::pin(booked) as _
+        });
+        Watched::new(body, extract, watcher, to_the_end)
     }
 
     /// Remembers what was cancelled.

@@ -23,7 +23,9 @@ mod body;
 mod clean;
 mod content;
 mod denial;
+mod events;
 mod exchange;
+mod extract;
 mod forward;
 mod head;
 mod inject;
@@ -41,6 +43,7 @@ mod settle;
 mod shares;
 mod tally;
 mod upstream;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -28,7 +28,7 @@ pub enum Effect {
 pub enum Passage {
     /// As it comes, of any length.
     Stream,
-    /// As it comes; if it is JSON and not too long, a copy is read when it ends.
+    /// As it comes, of any length; what it tells of usage is read on the way, and booked before the client has the end.
     Watch,
     /// Read as a whole before it goes on, and refused if it is too long.
     Whole,
@@ -95,6 +95,8 @@ pub struct Rule {
     pub request: Passage,
     /// How the answer's body goes through.
     pub answer: Passage,
+    /// JSON pointers to all that tells of usage in the answer: what of it is read where it may be long.
+    pub tells: Vec<Cow<'static, str>>,
     /// The list that the answer is.
     pub list: Option<List>,
     /// Whether what it names is gone afterwards, with what the provider knows of its usage.
@@ -125,6 +127,7 @@ impl Rule {
             effect: Effect::Read,
             request: Passage::Stream,
             answer: Passage::Stream,
+            tells: Vec::new(),
             list: None,
             destroys: false,
             anonymous: false,
@@ -163,10 +166,10 @@ impl Rule {
         Self { request: Passage::Whole, ..self }
     }
 
-    /// The answer may tell what jobs have used.
+    /// The answer may tell what jobs have used, at these JSON pointers. Nothing else of it is read.
     #[must_use]
-    pub fn meters(self) -> Self {
-        Self { answer: Passage::Watch, ..self }
+    pub fn meters(self, tells: &[&'static str]) -> Self {
+        Self { answer: Passage::Watch, tells: tells.iter().copied().map(Cow::Borrowed).collect(), ..self }
     }
 
     /// The answer must be changed before it goes on.

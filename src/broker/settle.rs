@@ -6,9 +6,9 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use super::adapter::Outgoing;
-use super::body::{Moved, Timed, full, read};
+use super::body::{Body, Moved, Timed, full};
+use super::extract::Extract;
 use super::forward::Way;
-use super::json::parse;
 use super::upstream::boxed;
 use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState};
@@ -20,9 +20,6 @@ const AT_ONCE: i64 = 32;
 
 /// For how long a provider may not know a job yet, or not any more, before it expires.
 const UNKNOWN_FOR: TimeDelta = TimeDelta::hours(1);
-
-/// Longest answer that is read for a job's usage, in bytes.
-const LONGEST: usize = 64 * 1024 * 1024;
 
 impl Broker {
     /// Asks about the jobs that are due, until there are none.
@@ -83,10 +80,10 @@ impl Broker {
         let status = answer.status();
         self.accepted(adapter, status, injected.exchanged.as_ref())?;
         let body = Timed::new(boxed(answer.into_body()), self.patience.idle, Moved::new()).boxed_unsync();
-        let failed = |_| Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
-        let bytes = read(body, LONGEST).await.map_err(failed)?;
-        let mut value = parse(&bytes).unwrap_or_default();
-        Ok(adapter.learn(&operation, status, &mut value))
+        let extract = timeout(self.patience.whole, extracted(body, &operation)).await.ok().flatten();
+        let failed = || Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", "no proper answer");
+        let mut told = extract.ok_or_else(failed)?.finish().unwrap_or_default();
+        Ok(adapter.learn(&operation, status, &mut told))
     }
 
     /// Books what jobs have used before the provider forgets them.
@@ -118,4 +115,15 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// Reads of an answer what tells of usage, however long it is; `None` if the answer breaks off.
+async fn extracted(mut body: Body, operation: &Operation) -> Option<Extract> {
+    let mut extract = Extract::new(&operation.rule.tells);
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.ok()?.into_data() {
+            extract.read(&data);
+        }
+    }
+    Some(extract)
 }

@@ -8,6 +8,7 @@ mod fujitsu;
 mod ibm;
 mod ionq;
 mod limits;
+mod long_results;
 mod mounts;
 mod outages;
 mod ownership;

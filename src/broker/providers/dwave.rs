@@ -20,6 +20,9 @@ const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 /// Most problems in one submission. (The client sends up to 20.)
 const MOST_PROBLEMS: usize = 1000;
 
+/// What of a problem is looked at. Its answer has solutions in it, which are long.
+const TELLS: &[&str] = &["/id", "/status", "/metadata/status", "/answer/timing", "/answer/data/info"];
+
 /// D-Wave's service.
 pub struct Dwave {
     sapi: String,
@@ -176,7 +179,7 @@ impl Adapter for Dwave {
     }
 
     fn settle(&self, job: &JobReference, place: &str) -> Option<Operation> {
-        let rule = Rule::new(Method::GET, "sapi", "problems/{job}", "problems:read");
+        let rule = Rule::new(Method::GET, "sapi", "problems/{job}", "problems:read").meters(TELLS);
         let mut operation = Operation::own(rule, format!("problems/{}/", job.id), place);
         operation.jobs.insert(job.clone());
         (job.kind == JobKind::Job).then_some(operation)

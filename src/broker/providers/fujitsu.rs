@@ -20,6 +20,11 @@ const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-access-token");
 /// The generations' parts of the API. A job stays in the one that it was submitted to.
 const GENERATIONS: [&str; 2] = ["v4", "v3c"];
 
+/// What of a result is looked at.
+const TELLS: &[&str] = &["/status", SOLVE_TIME];
+
+const SOLVE_TIME: &str = "/qubo_solution/timing/solve_time";
+
 /// Fujitsu's service.
 pub struct Fujitsu {
     base: String,
@@ -47,10 +52,10 @@ fn allowed() -> AllowList {
                 ..rule(Method::POST, at("qubo/solve"), "jobs:submit").submits(JobKind::Job)
             },
             rule(Method::GET, at("jobs"), "jobs:list").lists("/job_status_list", "/job_id", &[]),
-            rule(Method::GET, at("jobs/result/{job}"), "jobs:result").meters(),
+            rule(Method::GET, at("jobs/result/{job}"), "jobs:result").meters(TELLS),
             // Gives the result of a job that is done, and forgets both: it is booked before the client has it. While the job
             // is on its way, this only tells how far it is; the client polls so.
-            rule(Method::DELETE, at("jobs/result/{job}"), "jobs:take").changes_answer(),
+            rule(Method::DELETE, at("jobs/result/{job}"), "jobs:take").meters(TELLS),
             rule(Method::POST, at("jobs/cancel"), "jobs:cancel").reads_request().cancels(),
         ]);
     }
@@ -129,7 +134,7 @@ impl Adapter for Fujitsu {
     fn settle(&self, job: &JobReference, place: &str) -> Option<Operation> {
         let generation = GENERATIONS.into_iter().find(|generation| *generation == place).unwrap_or(GENERATIONS[0]);
         let path = format!("{generation}/async/jobs/result");
-        let rule = Rule::new(Method::GET, "da", format!("{path}/{{job}}"), "jobs:result");
+        let rule = Rule::new(Method::GET, "da", format!("{path}/{{job}}"), "jobs:result").meters(TELLS);
         let mut operation = Operation::own(rule, format!("{path}/{}", job.id), place);
         operation.jobs.insert(job.clone());
         (job.kind == JobKind::Job).then_some(operation)
@@ -147,7 +152,7 @@ impl Adapter for Fujitsu {
 
 /// What a job has used, in milliseconds of solve time, if it is over and says so. (The time is written as text.)
 fn used(result: &Value) -> Option<i64> {
-    let time = result.pointer("/qubo_solution/timing/solve_time").and_then(|time| match time {
+    let time = result.pointer(SOLVE_TIME).and_then(|time| match time {
         Value::String(text) => text.trim().parse::<f64>().ok(),
         time => time.as_f64(),
     });

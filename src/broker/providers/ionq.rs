@@ -29,6 +29,12 @@ const ACCOUNT: [(&str, Option<&str>); 5] = [
     ("ender_id", None),
 ];
 
+/// What of a job is looked at.
+const JOB_TELLS: &[&str] = &["/status", "/execution_duration_ms", "/execution_time", "/backend", "/target", "/dry_run"];
+
+/// What of a session is looked at.
+const SESSION_TELLS: &[&str] = &["/status", "/ended_at"];
+
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// IonQ's service.
@@ -196,12 +202,15 @@ impl Adapter for Ionq {
     }
 
     fn settle(&self, job: &JobReference, place: &str) -> Option<Operation> {
-        let (path, target, name) = match job.kind {
-            JobKind::Job => ("jobs/{job}", format!("jobs/{}", job.id), "jobs:read"),
-            JobKind::Session => ("sessions/{session}", format!("sessions/{}", job.id), "sessions:read"),
+        let get = |path, name| Rule::new(Method::GET, VERSIONS[0], path, name);
+        let (rule, target) = match job.kind {
+            JobKind::Job => (get("jobs/{job}", "jobs:read").meters(JOB_TELLS), format!("jobs/{}", job.id)),
+            JobKind::Session => {
+                (get("sessions/{session}", "sessions:read").meters(SESSION_TELLS), format!("sessions/{}", job.id))
+            }
             JobKind::Upload | JobKind::Lease => return None,
         };
-        let mut operation = Operation::own(Rule::new(Method::GET, VERSIONS[0], path, name), target, place);
+        let mut operation = Operation::own(rule, target, place);
         operation.jobs.insert(job.clone());
         Some(operation)
     }

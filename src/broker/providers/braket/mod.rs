@@ -95,7 +95,7 @@ fn allowed() -> AllowList {
             braket(Method::GET, "device/{device}", "devices:read"),
             braket(Method::POST, "quantum-task", "tasks:submit").submits(JobKind::Job),
             braket(Method::POST, "quantum-tasks", "tasks:list").lists("/quantumTasks", "/quantumTaskArn", &[]),
-            braket(Method::GET, "quantum-task/{job}", "tasks:read").meters(),
+            braket(Method::GET, "quantum-task/{job}", "tasks:read").meters(tasks::TELLS),
             braket(Method::PUT, "quantum-task/{job}/cancel", "tasks:cancel").cancels(),
             // The results are the devices', which have never seen the credential.
             s3(Method::GET, "{bucket}/{object}", "results:read").can_be_had_in_parts(),
@@ -269,7 +269,7 @@ impl Adapter for Braket {
     }
 
     fn settle(&self, job: &JobReference, place: &str) -> Option<Operation> {
-        let rule = Rule::new(Method::GET, "braket", "quantum-task/{job}", "tasks:read");
+        let rule = Rule::new(Method::GET, "braket", "quantum-task/{job}", "tasks:read").meters(tasks::TELLS);
         let mut operation = Operation::own(rule, format!("quantum-task/{}", encoded(&job.id)), place);
         operation.jobs.insert(job.clone());
         (job.kind == JobKind::Job).then_some(operation)

@@ -77,6 +77,9 @@ pub(super) fn with_bucket(task: &[u8], names: &results::Bucket) -> Option<Value>
     Some(task)
 }
 
+/// What of a task is looked at.
+pub(super) const TELLS: &[&str] = &["/status", "/numSuccessfulShots", "/shots"];
+
 /// What a task has used, in shots, if it is over. Amazon bills the shots of completed tasks; of others, those that succeeded
 /// before they ended, if it tells of any.
 pub(super) fn used(task: &Value) -> Option<i64> {

@@ -162,6 +162,13 @@ pub struct UsageDeclaration {
     pub failed: Vec<String>,
 }
 
+impl UsageDeclaration {
+    /// All that is looked at of an answer.
+    pub fn pointers(&self) -> impl Iterator<Item = &String> {
+        [&self.value, &self.from, &self.until, &self.status].into_iter().flatten()
+    }
+}
+
 const fn one() -> f64 {
     1.0
 }

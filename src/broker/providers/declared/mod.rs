@@ -24,6 +24,7 @@ use crate::domain::JobReference;
 use template::{ErrorTemplate, HeaderTemplate};
 
 pub use check::Mistake;
+use declaration::UsageDeclaration;
 pub use declaration::{Declaration, OperationDeclaration};
 
 /// A declared provider.
@@ -109,12 +110,12 @@ fn rule(operation: &OperationDeclaration) -> Rule {
     let request = if operation.body_ids.is_empty() { Passage::Stream } else { Passage::Whole };
     let answer = match (&operation.usage, rule.effect) {
         _ if list.is_some() => Passage::Whole,
-        (Some(_), Effect::Read) if rule.method == Method::GET => Passage::Watch,
-        // It is told once: booked before the client has it.
-        (Some(_), _) => Passage::Whole,
-        (None, _) => rule.answer,
+        // It has the id of what was made, too.
+        (_, Effect::Submit(_)) | (None, _) => rule.answer,
+        (Some(_), _) => Passage::Watch,
     };
-    Rule { request, answer, list, anonymous: operation.anonymous, ..rule }
+    let tells = operation.usage.iter().flat_map(UsageDeclaration::pointers).map(|pointer| pointer.clone().into());
+    Rule { request, answer, tells: tells.collect(), list, anonymous: operation.anonymous, ..rule }
 }
 
 impl Adapter for Declared {

@@ -9,6 +9,12 @@ use crate::domain::{JobKind, JobReference};
 /// Members that say whose account it is.
 const WHOSE: &[&str] = &["user_id", "iam_id", "account_id", "user_email", "email", "hub", "group", "project"];
 
+/// What of a job's metrics is looked at.
+pub(super) const JOB_TELLS: &[&str] = &["/usage", "/bss/seconds", "/timestamps/finished"];
+
+/// What of a session is looked at.
+pub(super) const SESSION_TELLS: &[&str] = &["/state", "/mode", "/elapsed_time"];
+
 /// Reads an answer that was a success, and changes it.
 pub(super) fn learn(operation: &Operation, answer: &mut Value) -> Learned {
     let mut learned = Learned::default();

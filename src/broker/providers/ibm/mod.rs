@@ -196,12 +196,19 @@ impl Adapter for Ibm {
     }
 
     fn settle(&self, job: &JobReference, place: &str) -> Option<Operation> {
-        let (path, name, target) = match job.kind {
-            JobKind::Job => ("jobs/{job}/metrics", "jobs:metrics", format!("jobs/{}/metrics", job.id)),
-            JobKind::Session => ("sessions/{session}", "sessions:read", format!("sessions/{}", job.id)),
+        let get = |path, name| Rule::new(Method::GET, "api", path, name);
+        let (rule, target) = match job.kind {
+            JobKind::Job => {
+                let rule = get("jobs/{job}/metrics", "jobs:metrics").meters(answers::JOB_TELLS);
+                (rule, format!("jobs/{}/metrics", job.id))
+            }
+            JobKind::Session => {
+                let rule = get("sessions/{session}", "sessions:read").meters(answers::SESSION_TELLS);
+                (rule, format!("sessions/{}", job.id))
+            }
             JobKind::Upload | JobKind::Lease => return None,
         };
-        let mut operation = Operation::own(Rule::new(Method::GET, "api", path, name), target, place);
+        let mut operation = Operation::own(rule, target, place);
         operation.jobs.insert(job.clone());
         Some(operation)
     }

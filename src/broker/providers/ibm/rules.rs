@@ -3,6 +3,7 @@
 
 use http::Method;
 
+use super::answers;
 use crate::broker::head::Head;
 use crate::broker::rule::{AllowList, Operation, Pages, Rule};
 use crate::domain::JobKind;
@@ -54,7 +55,7 @@ pub(super) fn allowed() -> AllowList {
             get("jobs/{job}/results", "jobs:results"),
             get("jobs/{job}/interim_results", "jobs:results"),
             get("jobs/{job}/logs", "jobs:logs"),
-            get("jobs/{job}/metrics", "jobs:metrics").meters(),
+            get("jobs/{job}/metrics", "jobs:metrics").meters(answers::JOB_TELLS),
             api(Method::POST, "jobs/{job}/cancel", "jobs:cancel").cancels(),
             api(Method::PUT, "jobs/{job}/tags", "jobs:tag").reads_request(),
             api(Method::POST, "sessions", "sessions:create").submits(JobKind::Session),

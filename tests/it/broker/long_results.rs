@@ -1,0 +1,195 @@
+//! Results of any length, which a client reads by deleting them: they stream through, and what they tell of usage is booked
+//! before the client has the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use luna_organizations::cli::Configuration;
+use serde_json::json;
+use sqlx::postgres::PgPoolOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::support::App;
+use crate::support::enemy::{Reply, Step, Upstream};
+use crate::support::installation::Installation;
+use crate::support::stand_in::{self, SECRET, ledger};
+use crate::support::wire::{Wire, ask};
+
+/// Most memory that the service may ever have taken, in kilobytes.
+const MEMORY: u64 = 150 * 1024;
+
+const MILLISECONDS: i64 = 1235;
+
+/// A result with so many numbers, and its time behind them.
+fn result(numbers: usize) -> String {
+    let number = "1.000000000000000000000000000001,";
+    let timing = r#""timing":{"solve_time":"1234.5"}"#;
+    let head = r#"{"qubo_solution":{"timings":{"solve_time":"1"},"solutions":[{"energy":-1e3,"configuration":["#;
+    format!("{head}{}0]}}],{timing}}},\"status\":\"Deleted\"}}", number.repeat(numbers))
+}
+
+fn head(result: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", result.len())
+}
+
+fn submitted() -> Reply {
+    Reply::json(200, &json!({"job_id": "long"}))
+}
+
+struct Lab {
+    app: App,
+    upstream: Upstream,
+    path: String,
+    headers: String,
+}
+
+impl Lab {
+    /// With a job that was submitted.
+    async fn start() -> Self {
+        let upstream = Upstream::start(|_| submitted()).await;
+        let configuration: Configuration = stand_in::at("fujitsu", &format!("http://{}", upstream.address));
+        let app = App::start_with(configuration).await;
+        let token = stand_in::token(&app, "fujitsu").await;
+        let ada = app.member(&app.root, "ada").await;
+        let headers = format!("x-api-key: {}\r\n", app.key(&ada, "use").await.authorization());
+        let path = format!("/v1/qpu/{token}/da/v4/async");
+        assert_eq!(ask(&app.base_url, "POST", &format!("{path}/qubo/solve"), &headers, b"{}").await.status(), 200);
+        Self { app, upstream, path, headers }
+    }
+
+    async fn take(&self) -> Wire {
+        ask(&self.app.base_url, "DELETE", &format!("{}/jobs/result/long", self.path), &self.headers, b"").await
+    }
+
+    /// Asks for the result, and leaves it to the caller to read it.
+    async fn begin(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+        let Self { path, headers, .. } = self;
+        let request =
+            format!("DELETE {path}/jobs/result/long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn booked(&self) -> Option<i64> {
+        ledger(&self.app).await["long"]
+    }
+}
+
+/// More than 100 MB and more than three million values, through the program itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_are_booked_and_held_nowhere() {
+    let sent = Arc::new(result(3_200_000));
+    assert!(sent.len() > 100_000_000);
+    let script = Arc::clone(&sent);
+    let upstream = Upstream::start(move |seen| match seen.method.as_str() {
+        "DELETE" => Reply::raw(head(&script)).then_send(script.as_bytes()),
+        _ => submitted(),
+    })
+    .await;
+    let installation = Installation::new().await;
+    let url = format!("http://{}", upstream.address);
+    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__FUJITSU__BASE_URL", url.as_str())]);
+    let admin = installation.admin(&service);
+    let made = json!({"name": "Annealer", "provider": "fujitsu", "credential": {"token": SECRET}});
+    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
+    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let (headers, path) = (format!("x-api-key: {}\r\n", admin.authorization()), format!("/v1/qpu/{token}/da/v4/async"));
+    let submit = ask(&service.base_url, "POST", &format!("{path}/qubo/solve"), &headers, b"{}").await;
+    assert_eq!(submit.status(), 200, "{submit:?}");
+    let answer = ask(&service.base_url, "DELETE", &format!("{path}/jobs/result/long"), &headers, b"").await;
+    assert_eq!(answer.status(), 200, "{}", answer.head);
+    assert!(answer.complete && answer.body == sent.as_bytes(), "{} bytes of {}", answer.body.len(), sent.len());
+    let database = PgPoolOptions::new().connect(&installation.database_url).await.unwrap();
+    let used: Option<i64> = sqlx::query_scalar("SELECT used FROM jobs").fetch_one(&database).await.unwrap();
+    assert_eq!(used, Some(MILLISECONDS));
+    assert!(service.peak_memory() < MEMORY, "{} kB", service.peak_memory());
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_until_it_is_booked() {
+    let lab = Lab::start().await;
+    let sent = result(100_000);
+    lab.upstream.always(Reply::with(200, "content-type: application/json\r\n", &sent));
+    let mut lock = lab.app.database.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM jobs FOR UPDATE").execute(&mut *lock).await.unwrap();
+    let (mut stream, mut bytes) = (lab.begin().await, Vec::new());
+    while timeout(Duration::from_secs(1), stream.read_buf(&mut bytes)).await.is_ok_and(|read| read.unwrap() > 0) {}
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("200 OK") && text.contains("configuration"), "it has begun");
+    assert!(!text.contains("Deleted"), "what ends it has not come");
+    lock.rollback().await.unwrap();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(lab.booked().await, Some(MILLISECONDS));
+    assert!(crate::support::wire::parse(&bytes).body == sent.as_bytes());
+}
+
+/// The provider has forgotten the result by then: nobody else can be asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_in_the_middle_is_booked_all_the_same() {
+    let lab = Lab::start().await;
+    let (sent, gate) = (result(100_000), Arc::new(Semaphore::new(0)));
+    let (first, second) = sent.split_at(sent.len() / 2);
+    let halves = Reply::raw([head(&sent).as_bytes(), first.as_bytes()].concat()).then(Step::Hold(Arc::clone(&gate)));
+    lab.upstream.always(halves.then_send(second));
+    let mut stream = lab.begin().await;
+    let mut bytes = Vec::new();
+    while bytes.len() < 1_000_000 {
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "{}", String::from_utf8_lossy(&bytes));
+    }
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    assert_eq!(lab.booked().await, None);
+    gate.add_permits(1);
+    let booked = async {
+        while lab.booked().await != Some(MILLISECONDS) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), booked).await.expect("it is booked");
+}
+
+/// What can be read in two ways is booked in none, and goes through as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_fooled() {
+    let lab = Lab::start().await;
+    let timing = r#""timing": {"solve_time": "7"}"#;
+    let long = " ".repeat(200_000);
+    for text in [
+        format!(r#"{{"status": "Done", "qubo_solution": {{{timing}, {timing}}}{long}}}"#),
+        format!(r#"{{"status": "Done", "qubo_solution": {{{timing}}}, "qubo_solution": {{}}{long}}}"#),
+        format!(r#"{{"status": "Done", "\u0073tatus": "Done", "qubo_solution": {{{timing}}}{long}}}"#),
+        format!(r#"{{"status": "Done", "qubo_solution": {{{timing}}}{long}"#),
+        format!(r#"{{"status": "Done", "qubo_solution": {{{timing}}}, "deep": {}"#, "[".repeat(1_000_000)),
+        format!(r#"{{"status": "Done", "qubo_solution": {{{timing}}}, "endless": 1{}}}"#, "0".repeat(1_000_000)),
+        format!(
+            r#"{{"status": "Done", "qubo_solution": {{"timing": {{"solve_time": "7{}"}}}}}}"#,
+            "0".repeat(1_000_000)
+        ),
+    ] {
+        lab.upstream.always(Reply::with(200, "content-type: application/json\r\n", &text));
+        let taken = lab.take().await;
+        assert!(taken.complete && taken.body == text.as_bytes(), "{}", &text[..100]);
+        assert_eq!(lab.booked().await, None, "{}", &text[..100]);
+    }
+    let strange =
+        format!(r#"{{"x": 1, "x": "{}", "status": "Done", "qubo_solution": {{{timing}}}}}"#, "\\\"".repeat(1_000_000));
+    lab.upstream.always(Reply::with(200, "content-type: application/json\r\n", &strange));
+    assert!(lab.take().await.body == strange.as_bytes());
+    assert_eq!(lab.booked().await, Some(7));
+}
+
+/// The worker asks without deleting, and keeps as little of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_reads_long_results_too() {
+    let lab = Lab::start().await;
+    let sent = result(2_200_000);
+    lab.upstream.always(Reply::with(200, "content-type: application/json\r\n", &sent));
+    lab.app.clock.advance(chrono::TimeDelta::minutes(1));
+    lab.app.broker.settle_due().await;
+    assert_eq!((lab.upstream.last().method.as_str(), lab.booked().await), ("GET", Some(MILLISECONDS)));
+}
