@@ -83,7 +83,7 @@ async fn a_familiar_address_logs_in_while_another_account_is_guessed_from_behind
 /// Without a key that works, a token that there is and one that there is not are the same; with one, it is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_do_not_hear_which_tokens_there_are() {
-    let lab = Lab::start(|_| crate::support::enemy::Reply::json(200, &json!([]))).await;
+    let lab = Lab::start(|_| crate::support::upstream::Reply::json(200, &json!([]))).await;
     let beside = lab.app.organization(&lab.app.root, "Beside").await;
     let foreign = lab.app.token(&beside, "theirs", "secret").await;
     let unknown = QpuTokenId::new().to_string();

@@ -252,7 +252,7 @@ async fn a_list_with_too_many_pages() {
     (ibm.base_url, ibm.iam_url) =
         (Some(format!("http://{}", upstream.address)), Some(format!("http://{}", upstream.address)));
     let lab = Lab::with(configuration, upstream).await;
-    let token = stand_in::token(&lab.app, "ibm").await;
+    let token = notebook::token(&lab.app, "ibm").await;
     let (path, headers) = (format!("/v1/qpu/{token}/api/v1/jobs"), format!("authorization: Bearer {}\r\n", lab.key));
     // Whose jobs are none is told so after one page.
     let none = ask(&lab.app.base_url, "GET", &path, &headers, b"").await;

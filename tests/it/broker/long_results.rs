@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::support::App;
-use crate::support::enemy::{Reply, Step, Upstream};
 use crate::support::installation::Installation;
-use crate::support::stand_in::{self, SECRET, ledger};
+use crate::support::notebook::{self, SECRET, ledger};
+use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::{Wire, ask};
 
 /// Most memory that the service may ever have taken, in kilobytes.
@@ -50,9 +50,9 @@ impl Lab {
     /// With a job that was submitted.
     async fn start() -> Self {
         let upstream = Upstream::start(|_| submitted()).await;
-        let configuration: Configuration = stand_in::at("fujitsu", &format!("http://{}", upstream.address));
+        let configuration: Configuration = notebook::at("fujitsu", &format!("http://{}", upstream.address));
         let app = App::start_with(configuration).await;
-        let token = stand_in::token(&app, "fujitsu").await;
+        let token = notebook::token(&app, "fujitsu").await;
         let ada = app.member(&app.root, "ada").await;
         let headers = format!("x-api-key: {}\r\n", app.key(&ada, "use").await.authorization());
         let path = format!("/v1/qpu/{token}/da/v4/async");

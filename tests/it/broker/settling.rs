@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::failures::dripping;
-use crate::support::upstream::Reply;
 use crate::support::lab::{Lab, SECRET};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
