@@ -283,5 +283,6 @@ const BOOKKEEPING: &[&str] = &[
     // Parts of a job belong to whoever it belongs to.
     "adopt_parts",
     "expire_job",
+    "book_reserved",
     "due_jobs",
 ];

@@ -37,7 +37,7 @@ pub struct RedeemedLease<'a> {
     /// The provider's credential, field by field. It comes this once: whoever loses it needs a new lease.
     #[schema(value_type = BTreeMap<String, String>)]
     credential: Fields<'a>,
-    /// When what was promised to the job is given back, if nothing is reported.
+    /// When what was promised to the job is booked, if nothing is reported.
     usage_due_by: DateTime<Utc>,
 }
 

@@ -1,6 +1,8 @@
-//! What nobody comes back for: jobs whose results are never read are settled with the provider, and what never ran expires.
+//! What nobody comes back for: jobs whose results are never read are settled with the provider, and what never ran expires. What ran
+//! and of which nobody ever tells is booked with what was reserved for it.
 
 use chrono::TimeDelta;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -16,7 +18,10 @@ use crate::repository::DueJob;
 use crate::vault::{Binding, SealedCredential};
 
 /// How many jobs are taken at a time.
-const AT_ONCE: i64 = 32;
+const TAKEN: i64 = 32;
+
+/// How many of them are asked about at the same time, so that one that hangs does not hold up the others.
+const AT_ONCE: usize = 8;
 
 /// For how long a provider may not know a job yet, or not any more, before it expires.
 const UNKNOWN_FOR: TimeDelta = TimeDelta::hours(1);
@@ -25,14 +30,10 @@ impl Broker {
     /// Asks about the jobs that are due, until there are none.
     pub async fn settle_due(&self) {
         loop {
-            match self.repository.due_jobs(AT_ONCE, self.settle_after).await {
+            match self.repository.due_jobs(TAKEN, self.settle_after).await {
                 Ok(due) if due.is_empty() => return,
                 Ok(due) => {
-                    for job in due {
-                        if timeout(self.patience.job, self.settle(&job)).await.is_err() {
-                            tracing::info!(job = %job.id, "a job's usage could not be asked for in time");
-                        }
-                    }
+                    stream::iter(due).for_each_concurrent(AT_ONCE, async |job| self.settle(&job).await).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "open jobs could not be looked up");
@@ -45,15 +46,21 @@ impl Broker {
     async fn settle(&self, job: &DueJob) {
         let outcome = match (&job.reference, job.state) {
             (Some(reference), JobState::Open) if reference.kind != JobKind::Lease => {
-                match self.ask(&job.binding, &job.sealed, reference, &job.place).await {
-                    Ok(learned) => self.conclude(job, learned).await,
-                    Err(denial) => {
+                let asked = self.ask(&job.binding, &job.sealed, reference, &job.place);
+                let learned = match timeout(self.patience.job, asked).await {
+                    Ok(Ok(learned)) => learned,
+                    Ok(Err(denial)) => {
                         tracing::info!(job = %job.id, code = denial.code, "a job's usage could not be asked for yet");
-                        Ok(())
+                        Learned::default()
                     }
-                }
+                    Err(_) => {
+                        tracing::info!(job = %job.id, "a job's usage could not be asked for in time");
+                        Learned::default()
+                    }
+                };
+                self.conclude(job, learned).await
             }
-            (_, JobState::Open) => self.repository.expire_job(job, "never_reported").await,
+            (_, JobState::Open) => self.repository.book_reserved(job, "never_reported").await,
             _ => self.repository.expire_job(job, "never_submitted").await,
         };
         if let Err(error) = outcome {
@@ -111,7 +118,7 @@ impl Broker {
             return self.repository.expire_job(job, "unknown_to_provider").await;
         }
         if !concluded && job.is_hopeless() {
-            return self.repository.expire_job(job, "given_up").await;
+            return self.repository.book_reserved(job, "given_up").await;
         }
         Ok(())
     }

@@ -48,8 +48,8 @@ pub enum Refusal {
     /// What was used is booked once.
     #[error("another figure has been reported already")]
     UsageReported,
-    /// Nobody reported in time, and nothing was booked.
-    #[error("the time to report has passed; nothing was booked")]
+    /// Nobody reported in time, and what was reserved was booked.
+    #[error("the time to report has passed; what was reserved is booked")]
     UsageOverdue,
     /// A provider's job is booked once.
     #[error("this job has been reported with another lease")]

@@ -238,20 +238,37 @@ impl Repository {
         Ok(ended == Some(true))
     }
 
-    /// Ends a job of which nothing came: books nothing, and says so in the audit log.
+    /// Ends a job that never ran: books nothing, and says so in the audit log.
     pub async fn expire_job(&self, job: &DueJob, reason: &str) -> Result<()> {
+        self.end_unknown(job, reason, false).await
+    }
+
+    /// Ends a job that the provider took and of which nobody tells what it used: books what was reserved for it, and says so in the
+    /// audit log.
+    pub async fn book_reserved(&self, job: &DueJob, reason: &str) -> Result<()> {
+        self.end_unknown(job, reason, true).await
+    }
+
+    async fn end_unknown(&self, job: &DueJob, reason: &str, ran: bool) -> Result<()> {
         let now = self.now();
         let mut transaction = self.begin().await?;
-        let ended = sqlx::query_scalar!(r#"SELECT end_job($1, NULL, $2) AS "ended!""#, job.id.uuid(), now)
-            .fetch_one(&mut *transaction)
-            .await?;
-        if ended {
+        // What is reserved never changes. With its token, the job may be gone by now.
+        let ended = sqlx::query!(
+            r#"SELECT end_job(id, CASE WHEN $2 THEN reserved END, $3) AS "ended!", reserved FROM jobs WHERE id = $1"#,
+            job.id.uuid(),
+            ran,
+            now,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if let Some(job_then) = ended.filter(|job| job.ended) {
             let event = Event { actor: Actor::Anonymous, action: "jobs:expire", origin: Origin::default(), at: now };
             let organization = match job.binding.owner {
                 TokenOwner::Organization(id) => Some(id),
                 TokenOwner::User(_) => None,
             };
-            let target = Target::new(organization, "job", job.id.uuid()).with("reason", reason);
+            let booked = if ran { job_then.reserved } else { 0 };
+            let target = Target::new(organization, "job", job.id.uuid()).with("reason", reason).with("booked", booked);
             event.write(&mut transaction, &target, Outcome::Success).await?;
         }
         transaction.commit().await?;

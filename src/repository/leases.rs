@@ -41,7 +41,7 @@ pub struct Redemption {
     pub binding: Binding,
     /// The credential.
     pub sealed: SealedCredential,
-    /// When what was promised is given back, if nobody reports.
+    /// When what was promised is booked, if nobody reports.
     pub usage_due_by: Timestamp,
 }
 
@@ -280,7 +280,7 @@ impl Repository {
     /// Books what was used with a lease that the caller has redeemed, once. The same again is no error.
     ///
     /// # Errors
-    /// [`Refusal::UsageReported`] for another figure, [`Refusal::UsageOverdue`] if nobody reported in time.
+    /// [`Refusal::UsageReported`] for another figure, [`Refusal::UsageOverdue`] if nobody reported in time, and what was promised was booked.
     pub async fn report_usage(
         &self,
         grant: &Grant<Report>,
@@ -307,11 +307,13 @@ impl Repository {
             .fetch_one(&mut *change)
             .await?;
         if !booked {
-            let before = sqlx::query_scalar!("SELECT used FROM jobs WHERE id = $1", lease.job.uuid());
-            return match before.fetch_optional(&mut *change).await?.ok_or(NO_LEASE)? {
+            let before = sqlx::query!("SELECT used, created_at, ended_at FROM jobs WHERE id = $1", lease.job.uuid());
+            let before = before.fetch_optional(&mut *change).await?.ok_or(NO_LEASE)?;
+            let in_time = before.ended_at.is_some_and(|ended_at| ended_at < before.created_at + REPORTED_WITHIN);
+            return match before.used {
                 Some(before) if before == used => Ok(()),
-                Some(_) => Err(Refusal::UsageReported.into()),
-                None => Err(Refusal::UsageOverdue.into()),
+                Some(_) if in_time => Err(Refusal::UsageReported.into()),
+                _ => Err(Refusal::UsageOverdue.into()),
             };
         }
         if let Some(name) = provider_job {

@@ -262,7 +262,7 @@ async fn leases_are_short_lived_and_can_be_taken_back() {
 }
 
 #[tokio::test]
-async fn what_nobody_reports_is_given_back() {
+async fn what_nobody_reports_is_booked_as_it_was_reserved() {
     let world = World::new().await;
     let app = &world.app;
     world.limit(estimate()).await;
@@ -274,12 +274,17 @@ async fn what_nobody_reports_is_given_back() {
     app.clock.advance(TimeDelta::hours(2));
     let overdue = due().await;
     assert_eq!(overdue.len(), 1);
-    app.repository.expire_job(&overdue[0], "never_reported").await.unwrap();
-    assert_eq!(world.figures().await, (0, 0));
+    app.clock.advance(TimeDelta::hours(2));
+    app.broker.settle_due().await;
+    assert_eq!(world.figures().await, (estimate(), 0));
     let solver = app.log_in("solver@example.com", crate::support::PASSWORD).await;
     let usage = format!("/v1/leases/{}/usage", lease["id"].as_str().unwrap());
     solver.post(&usage, &json!({"used": 5})).await.expect_problem(409, "usage_overdue");
-    assert_eq!(world.figures().await, (0, 0));
+    assert_eq!(world.figures().await, (estimate(), 0));
+    let query = "SELECT details FROM audit_events WHERE action = 'jobs:expire'";
+    let details: Vec<Value> = sqlx::query_scalar(query).fetch_all(&app.database).await.unwrap();
+    let [details] = details.as_slice() else { panic!("{details:?}") };
+    assert_eq!((&details["reason"], &details["booked"]), (&json!("never_reported"), &json!(estimate())));
 }
 
 #[tokio::test]

@@ -178,8 +178,8 @@ struct LeaseUsage {
 
 /// Report what was used with a lease
 ///
-/// For the solver who redeemed it, within 24 hours; afterwards what was promised is given back, and nothing is booked. It is
-/// booked once: the same figure again is no error, another one is.
+/// For the solver who redeemed it, within 24 hours; afterwards what was reserved is booked. It is booked once: the same figure
+/// again is no error, another one is.
 #[utoipa::path(post, path = "/v1/leases/{lease}/usage", tag = "leases",
     params(("lease" = Uuid, Path, description = "the lease's id")), request_body = ReportLeaseUsage,
     responses((status = 200, description = "what is booked", body = LeaseUsage)))]

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use luna_organizations::broker::Patience;
 use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::failures::dripping;
+use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::lab::{Lab, SECRET};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
@@ -108,7 +112,8 @@ async fn the_worker_settles_what_nobody_reads() {
     assert_eq!(lab.upstream.seen().len(), asked + 1, "it is over");
 }
 
-/// Asked about less and less often; what the provider does not know expires after an hour, the rest after a month.
+/// Asked about less and less often; what the provider does not know expires after an hour, the rest is booked as it was reserved
+/// after a month.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_never_ends_is_given_up() {
     let (lab, sapi) = lab().await;
@@ -127,15 +132,81 @@ async fn what_never_ends_is_given_up() {
     );
     lab.app.clock.advance(TimeDelta::days(31));
     lab.app.broker.settle_due().await;
-    assert_eq!((lab.states().await, lab.limits().await), (vec!["expired".to_owned(); 2], vec![(0, 0)]));
-    let reasons: Vec<_> = lab
-        .events()
-        .await
-        .into_iter()
-        .filter(|event| event.0 == "jobs:expire")
-        .map(|event| event.2["reason"].clone())
-        .collect();
-    assert_eq!(reasons, [json!("unknown_to_provider"), json!("given_up")]);
+    assert_eq!(
+        (lab.states().await, lab.limits().await),
+        (vec!["expired".to_owned(), "settled".to_owned()], vec![(100, 0)])
+    );
+    assert_eq!(expired(&lab).await, [("unknown_to_provider".to_owned(), 0), ("given_up".to_owned(), 100)]);
+}
+
+/// Reason and figure of the events about jobs of which nobody has told what they used.
+async fn expired(lab: &Lab) -> Vec<(String, i64)> {
+    let events = lab.events().await.into_iter().filter(|event| event.0 == "jobs:expire");
+    let told = events
+        .map(|(_, _, details)| (details["reason"].as_str().unwrap().to_owned(), details["booked"].as_i64().unwrap()));
+    told.collect()
+}
+
+/// A credential that does not count any more holds nothing for ever, and makes nothing free.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_for_is_given_up_too() {
+    let (lab, _) = lab().await;
+    lab.submit(&lab.key).await;
+    lab.upstream.always(Reply::json(401, &json!({})));
+    lab.app.clock.advance(TimeDelta::days(29));
+    lab.app.broker.settle_due().await;
+    assert_eq!(lab.limits().await, [(0, 100)]);
+    lab.app.clock.advance(TimeDelta::days(2));
+    lab.app.broker.settle_due().await;
+    assert_eq!((lab.limits().await, expired(&lab).await), (vec![(100, 0)], vec![("given_up".to_owned(), 100)]));
+}
+
+/// What was never submitted ran nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_was_is_not_booked() {
+    let (lab, _) = lab().await;
+    lab.submit(&lab.key).await;
+    sqlx::query("UPDATE jobs SET state = 'reserved', provider_job_id = NULL").execute(&lab.app.database).await.unwrap();
+    lab.app.clock.advance(TimeDelta::hours(1));
+    lab.app.broker.settle_due().await;
+    assert_eq!((lab.limits().await, expired(&lab).await), (vec![(0, 0)], vec![("never_submitted".to_owned(), 0)]));
+}
+
+/// Every other job is one of which the provider says nothing at all. That does not hold up the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_hang_hold_up_nobody() {
+    let sapi = Sapi::default();
+    let (script, gate) = (sapi.clone(), Arc::new(Semaphore::new(0)));
+    let held = Arc::clone(&gate);
+    let upstream = Upstream::start(move |seen| {
+        let answer = script.answer(seen);
+        let number =
+            seen.target.trim_end_matches('/').rsplit_once("problem-").and_then(|(_, id)| id.parse::<u32>().ok());
+        let hangs = seen.method == "GET" && number.is_some_and(|number| number % 2 == 1);
+        if hangs { Reply::default().then(Step::Hold(Arc::clone(&held))).followed_by(answer) } else { answer }
+    })
+    .await;
+    let mut configuration = crate::support::lab::configuration(&upstream);
+    configuration.broker.patience = Patience::default();
+    let lab = Lab::with(configuration, upstream).await;
+    for _ in 0..12 {
+        let id = lab.submit(&lab.key).await;
+        sapi.finish(&id, 1.0);
+    }
+    lab.app.clock.advance(TimeDelta::hours(1));
+    let broker = Arc::clone(&lab.app.broker);
+    let settling = tokio::spawn(async move { broker.settle_due().await });
+    let count = async |state: &str| lab.states().await.into_iter().filter(|found| found == state).count();
+    let others = async {
+        while count("settled").await < 6 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(15), others).await.expect("the others are settled");
+    assert_eq!(count("open").await, 6);
+    gate.add_permits(6);
+    settling.await.unwrap();
+    assert_eq!(lab.states().await, vec!["settled".to_owned(); 12]);
 }
 
 /// Polled, settled and cancelled with the version that submitted it, also after two rotations; new jobs get the newest.

@@ -147,6 +147,13 @@ impl Reply {
         self.then(Step::Send(bytes.into()))
     }
 
+    /// This one after what is there already.
+    #[must_use]
+    pub fn followed_by(mut self, other: Self) -> Self {
+        self.steps.extend(other.steps);
+        Self { close: other.close, ..self }
+    }
+
     /// Ends the connection afterwards.
     #[must_use]
     pub fn close(self) -> Self {
