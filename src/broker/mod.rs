@@ -59,7 +59,7 @@ pub use denial::Denial;
 pub use head::Head;
 pub use patience::Patience;
 pub use redemption::RedeemedLease;
-pub use rule::{AllowList, Effect, Operation, Pages, Passage, Rule};
+pub use rule::{AllowList, Effect, Estimate, Operation, Pages, Passage, Rule};
 
 use crate::authorization::Origin;
 use crate::domain::{ProviderName, QpuTokenId};

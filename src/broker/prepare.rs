@@ -14,7 +14,7 @@ use super::denial::Denial;
 use super::head::Head;
 use super::inject::Sent;
 use super::large::{Held, LARGE, LONGEST, Room};
-use super::rule::{Effect, Passage};
+use super::rule::{Effect, Estimate, Passage};
 use super::{Broker, Reachable};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Submit;
@@ -137,9 +137,9 @@ impl Broker {
     ) -> Result<Reservation, Denial> {
         let default = if kind == JobKind::Upload { 0 } else { provider.estimate };
         if member.operation.estimates.is_empty() {
-            member.operation.estimates.push(None);
+            member.operation.estimates.push(Estimate::Unknown);
         }
-        let amounts: Vec<i64> = member.operation.estimates.iter().map(|known| known.unwrap_or(default)).collect();
+        let amounts: Vec<i64> = member.operation.estimates.iter().map(|estimate| estimate.amount(default)).collect();
         let submission = Submission {
             secret_version: member.binding.secret_version,
             kind,

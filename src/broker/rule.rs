@@ -23,6 +23,29 @@ pub enum Effect {
     Here,
 }
 
+/// What is known of the usage of something that is to be made, in the provider's native unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Estimate {
+    /// Nothing.
+    Unknown,
+    /// This much at most: the provider lets it use no more.
+    Known(i64),
+    /// This much, says the client. It may say too little.
+    Claimed(i64),
+}
+
+impl Estimate {
+    /// What to reserve, if `usual` is what is reserved where nothing is known.
+    #[must_use]
+    pub fn amount(self, usual: i64) -> i64 {
+        match self {
+            Self::Unknown => usual,
+            Self::Known(amount) => amount,
+            Self::Claimed(amount) => amount.max(usual),
+        }
+    }
+}
+
 /// How a body goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passage {
@@ -251,8 +274,8 @@ pub struct Operation {
     pub jobs: HashSet<JobReference>,
     /// What the adapter needs to find again what is made, such as a region.
     pub place: String,
-    /// One for each thing that is to be made: what it will use, where that can be told.
-    pub estimates: Vec<Option<i64>>,
+    /// One for each thing that is to be made.
+    pub estimates: Vec<Estimate>,
     /// The token's address as the client sees it, without a slash at the end; empty for what the broker does by itself.
     pub address: String,
 }

@@ -12,7 +12,7 @@ use crate::broker::address::below;
 use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
-use crate::broker::rule::{AllowList, Operation, Rule};
+use crate::broker::rule::{AllowList, Estimate, Operation, Rule};
 use crate::domain::{JobKind, JobReference};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -97,7 +97,7 @@ impl Adapter for Dwave {
                 return Err(Denial::bad_request("too many problems at once"));
             }
             ("problems:submit", Value::Array(problems)) => {
-                operation.estimates = vec![None; problems.len()];
+                operation.estimates = vec![Estimate::Unknown; problems.len()];
                 operation.jobs.extend(problems.iter().filter_map(upload));
             }
             ("problems:submit", problem) => operation.jobs.extend(upload(problem)),

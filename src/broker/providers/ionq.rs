@@ -11,7 +11,7 @@ use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
-use crate::broker::rule::{AllowList, Operation, Rule};
+use crate::broker::rule::{AllowList, Estimate, Operation, Rule};
 use crate::domain::{JobKind, JobReference};
 
 /// The versions that clients speak, and that begin their paths.
@@ -28,6 +28,11 @@ const ACCOUNT: [(&str, Option<&str>); 5] = [
     ("creator_id", None),
     ("ender_id", None),
 ];
+
+/// `POST /sessions`, as documented.
+const SESSION: &[&str] = &["backend", "project_id", "settings"];
+const SETTINGS: &[&str] = &["job_count_limit", "duration_limit_min", "cost_limit"];
+const COST_LIMIT: &[&str] = &["unit", "value"];
 
 /// What of a job is looked at.
 const JOB_TELLS: &[&str] = &["/status", "/execution_duration_ms", "/execution_time", "/backend", "/target", "/dry_run"];
@@ -126,25 +131,23 @@ impl Adapter for Ionq {
         match &*operation.rule.name {
             "jobs:submit" | "jobs:clone" => {
                 let body = content.json()?;
-                if body.get("project_id").is_some_and(|project| !project.is_null()) {
-                    let message =
-                        "the project is the one that the organization's token belongs to; leave project_id out";
-                    return Err(Denial::new(StatusCode::FORBIDDEN, "operation_not_allowed", message));
-                }
+                own_project(&body)?;
                 let named = |member| body.get(member).and_then(Value::as_str);
                 operation.jobs.extend(named("session_id").map(JobReference::session));
                 // A job below another one would be taken for a part of it, which is paid with the whole.
                 if ["parent", "parent_job_id"].into_iter().filter_map(|member| body.get(member)).any(|of| !of.is_null())
                 {
-                    let message = "a job cannot be submitted as part of another one";
-                    return Err(Denial::new(StatusCode::FORBIDDEN, "operation_not_allowed", message));
+                    return Err(refused("a job cannot be submitted as part of another one"));
                 }
                 let submits = operation.rule.name == "jobs:submit";
                 let nothing = submits && body.get("dry_run") == Some(&Value::Bool(true));
-                operation.estimates = vec![nothing.then_some(0)];
+                operation.estimates = vec![if nothing { Estimate::Known(0) } else { Estimate::Unknown }];
             }
-            // What runs in it is counted by itself.
-            "sessions:create" => operation.estimates = vec![Some(0)],
+            "sessions:create" => {
+                session(&content.json()?)?;
+                // What runs in it is counted by itself.
+                operation.estimates = vec![Estimate::Known(0)];
+            }
             "jobs:cancel" | "jobs:delete" if operation.jobs.is_empty() => {
                 let body = content.json()?;
                 let ids: Option<Vec<&str>> =
@@ -222,6 +225,35 @@ impl Adapter for Ionq {
 
     fn addresses(&self) -> Vec<(String, String)> {
         self.versions.iter().cloned().zip(VERSIONS.map(ToOwned::to_owned)).collect()
+    }
+}
+
+fn refused(message: &str) -> Denial {
+    Denial::new(StatusCode::FORBIDDEN, "operation_not_allowed", message)
+}
+
+fn own_project(body: &Value) -> Result<(), Denial> {
+    if body.get("project_id").is_none_or(Value::is_null) {
+        return Ok(());
+    }
+    Err(refused("the project is the one that the organization's token belongs to; leave project_id out"))
+}
+
+/// Checks what a session is made of: what is documented, and nothing else.
+fn session(body: &Value) -> Result<(), Denial> {
+    own_project(body)?;
+    let only = |value: &Value, known: &[&str]| {
+        let members =
+            value.as_object().ok_or_else(|| Denial::bad_request("a session and its settings are JSON objects"))?;
+        let unknown = members.keys().find(|name| !known.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |name| Err(refused(&format!("{name:?} of a session is not available here"))))
+    };
+    only(body, SESSION)?;
+    let Some(settings) = body.get("settings").filter(|settings| !settings.is_null()) else { return Ok(()) };
+    only(settings, SETTINGS)?;
+    match settings.get("cost_limit").filter(|limit| !limit.is_null()) {
+        Some(limit) => only(limit, COST_LIMIT),
+        None => Ok(()),
     }
 }
 

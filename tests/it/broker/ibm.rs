@@ -223,6 +223,24 @@ async fn a_pass_stands_for_a_key_at_one_token_while_the_key_lasts() {
     assert!(world.upstream.seen().iter().all(|request| !request.text().contains("luna_")));
 }
 
+/// A client's own guess makes a reservation larger, not smaller; what the provider keeps to is what is reserved.
+#[tokio::test]
+async fn a_small_guess_does_not_make_a_small_reservation() {
+    let world = World::start(only_token()).await;
+    let ada = world.pass(&world.member("ada").await).await;
+    for cost in [json!(1), json!(600), Value::Null] {
+        let mut body = job();
+        body["cost"] = cost;
+        world.submit(&ada, &body).await.expect(200);
+    }
+    for session in [json!({"mode": "dedicated", "max_ttl": 20}), json!({"mode": "batch", "max_ttl": 20})] {
+        ada.post(&world.at("api/v1/sessions"), &session).await.expect(200);
+    }
+    let query = "SELECT reserved FROM jobs ORDER BY created_at, id";
+    let reserved: Vec<i64> = sqlx::query_scalar(query).fetch_all(&world.app.database).await.unwrap();
+    assert_eq!(reserved, [60, 600, 60, 20, 0]);
+}
+
 #[tokio::test]
 async fn sessions_and_jobs_are_their_owners() {
     let world = World::start(only_token()).await;

@@ -8,7 +8,7 @@ use super::results;
 use crate::broker::adapter::Caller;
 use crate::broker::content::Content;
 use crate::broker::denial::Denial;
-use crate::broker::rule::Operation;
+use crate::broker::rule::{Estimate, Operation};
 
 /// What a task may be made of. Not `jobToken`, which makes it part of a hybrid job, and not `associations`, which spends a
 /// reservation of the account's.
@@ -40,7 +40,7 @@ pub(super) fn prepare(operation: &mut Operation, caller: &Caller, content: &mut 
             Some(shots.ok_or_else(|| Denial::bad_request("shots must be a whole number of shots"))?)
         }
     };
-    operation.estimates = vec![shots];
+    operation.estimates = vec![shots.map_or(Estimate::Unknown, |shots| Estimate::Known(counted(shots)))];
     match task.get_mut("clientToken") {
         None => {}
         Some(Value::String(token)) => *token = bound(token, caller),
@@ -80,11 +80,17 @@ pub(super) fn with_bucket(task: &[u8], names: &results::Bucket) -> Option<Value>
 /// What of a task is looked at.
 pub(super) const TELLS: &[&str] = &["/status", "/numSuccessfulShots", "/shots"];
 
+/// An exact simulation has no shots. Amazon bills it by the time, and it counts as one.
+fn counted(shots: i64) -> i64 {
+    shots.max(1)
+}
+
 /// What a task has used, in shots, if it is over. Amazon bills the shots of completed tasks; of others, those that succeeded
 /// before they ended, if it tells of any.
 pub(super) fn used(task: &Value) -> Option<i64> {
     let shots = |name| task.get(name).and_then(Value::as_i64).filter(|shots| *shots >= 0);
     match task.get("status")?.as_str()? {
+        "COMPLETED" if shots("shots") == Some(0) => Some(counted(0)),
         "COMPLETED" => shots("numSuccessfulShots").or_else(|| shots("shots")),
         "FAILED" | "CANCELLED" => Some(shots("numSuccessfulShots").unwrap_or_default()),
         _ => None,
@@ -106,7 +112,7 @@ mod tests {
         Caller { user, token, key, address: String::new(), now: Clock::default().now() }
     }
 
-    fn prepared(caller: &Caller, task: &Value) -> Result<(Value, Option<i64>), Denial> {
+    fn prepared(caller: &Caller, task: &Value) -> Result<(Value, Estimate), Denial> {
         let rule = Rule::new(http::Method::POST, "braket", "quantum-task", "tasks:submit");
         let mut operation = Operation::own(rule, "quantum-task".to_owned(), "us-east-1");
         let mut content = Content::new(task.to_string().into(), "identity");
@@ -119,7 +125,10 @@ mod tests {
         let (user, token) = (UserId::new(), QpuTokenId::new());
         let task = json!({"clientToken": "guessed", "shots": 7, "outputS3KeyPrefix": "../tasks"});
         let (first, estimate) = prepared(&caller(user, token), &task).unwrap();
-        assert_eq!(estimate, Some(7));
+        assert_eq!(estimate, Estimate::Known(7));
+        let estimate = |task| prepared(&caller(user, token), &task).unwrap().1;
+        assert_eq!(estimate(json!({"shots": 0})), Estimate::Known(1), "an exact simulation");
+        assert_eq!(estimate(json!({})), Estimate::Unknown);
         assert_eq!(first["clientToken"].as_str().unwrap().len(), 64);
         assert_eq!(first["outputS3KeyPrefix"], format!("luna/{token}/{user}"));
         assert_eq!(prepared(&caller(user, token), &task).unwrap().0, first);
@@ -152,6 +161,10 @@ mod tests {
         assert_eq!(used(&json!({"status": "CANCELLING", "shots": 10})), None);
         assert_eq!(used(&json!({"status": "COMPLETED", "shots": 10, "numSuccessfulShots": 9})), Some(9));
         assert_eq!(used(&json!({"status": "COMPLETED", "shots": 10})), Some(10));
+        assert_eq!(used(&json!({"status": "COMPLETED", "shots": 10, "numSuccessfulShots": 0})), Some(0));
+        assert_eq!(used(&json!({"status": "COMPLETED", "shots": 0, "numSuccessfulShots": 0})), Some(1));
+        assert_eq!(used(&json!({"status": "COMPLETED", "shots": 0})), Some(1));
+        assert_eq!(used(&json!({"status": "CANCELLED", "shots": 0})), Some(0));
         assert_eq!(used(&json!({"status": "CANCELLED", "shots": 10})), Some(0));
         assert_eq!(used(&json!({"status": "FAILED", "shots": 10, "numSuccessfulShots": 3})), Some(3));
     }

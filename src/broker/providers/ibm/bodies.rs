@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::broker::adapter::Outgoing;
 use crate::broker::content::Content;
 use crate::broker::denial::Denial;
-use crate::broker::rule::Operation;
+use crate::broker::rule::{Estimate, Operation};
 use crate::domain::JobReference;
 
 /// `POST /jobs`, as documented. `start_session` would make a session that nobody has asked for.
@@ -43,9 +43,9 @@ pub(super) fn check(operation: &mut Operation, content: &mut Content) -> Result<
         "sessions:create" => {
             only(body, SESSION)?;
             // The jobs of a batch are booked by themselves, and it has no time of its own.
-            let seconds =
-                if body.get("mode").is_some_and(|mode| mode == "batch") { Some(0) } else { seconds(body, "max_ttl") };
-            operation.estimates = vec![seconds];
+            let is_batch = body.get("mode").is_some_and(|mode| mode == "batch");
+            let longest = seconds(body, "max_ttl").map_or(Estimate::Unknown, Estimate::Known);
+            operation.estimates = vec![if is_batch { Estimate::Known(0) } else { longest }];
             // In plain JSON, for `pin`.
             content.replace(&Value::Object(body.clone()));
             Ok(())
@@ -95,8 +95,8 @@ fn job(operation: &mut Operation, body: &Map<String, Value>) -> Result<(), Denia
         Some(Value::String(id)) => drop(operation.jobs.insert(JobReference::session(id))),
         Some(_) => return Err(Denial::bad_request("session_id must be a text")),
     }
-    // The most that the provider lets it run.
-    operation.estimates = vec![seconds(body, "cost")];
+    // How long the client thinks that it runs.
+    operation.estimates = vec![seconds(body, "cost").map_or(Estimate::Unknown, Estimate::Claimed)];
     Ok(())
 }
 
