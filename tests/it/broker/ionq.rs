@@ -139,10 +139,10 @@ async fn what_a_body_names_must_be_the_callers() {
     for strange in [json!([]), json!({"backend": "qpu", "settings": "all"})] {
         ada.send("POST", "v0.4/sessions", &strange).await.expect(400);
     }
-    assert_eq!(ionq.lines(), [""; 0]);
+    assert_eq!(ionq.take_lines(), [""; 0]);
     let limits = json!({"job_count_limit": 1, "duration_limit_min": 2, "cost_limit": {"unit": "usd", "value": 3}});
     ada.send("POST", "v0.4/sessions", &json!({"backend": "qpu", "settings": limits})).await;
-    assert_eq!(ionq.lines(), ["POST /v0.4/sessions"]);
+    assert_eq!(ionq.take_lines(), ["POST /v0.4/sessions"]);
     ada.send("PUT", "v0.4/jobs/status/cancel", &json!({"ids": []})).await.expect(400);
     // One reader would see the first, another one the second.
     let twice = ada.request("DELETE", "v0.4/jobs").body(r#"{"ids": ["foreign"], "ids": ["done"]}"#);

@@ -10,11 +10,10 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::failures::dripping;
-use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::lab::{Lab, SECRET};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
-use crate::support::upstream::Reply;
+use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::ask;
 
 async fn lab() -> (Lab, Sapi) {
