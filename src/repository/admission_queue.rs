@@ -22,6 +22,9 @@ use crate::domain::{ApiKeyId, Clock, JobReference, KeyScope, OrganizationId, Qpu
 /// Most questions in one statement.
 const AT_ONCE: usize = 64;
 
+/// Most jobs that they name. What names more is asked by itself.
+const NAMED_AT_ONCE: usize = 400;
+
 /// Most questions that wait.
 const WAITING: usize = 4096;
 
@@ -165,11 +168,7 @@ impl Shared {
                     // Whoever is about to ask gets in as well; nobody waits for a clock, and who is alone for nothing.
                     tokio::task::yield_now().await;
                 }
-                let batch: Vec<Waiting> = {
-                    let mut waiting = self.waiting();
-                    let length = waiting.len().min(AT_ONCE);
-                    waiting.drain(..length).collect()
-                };
+                let batch = take_batch(&mut self.waiting());
                 if batch.is_empty() {
                     break;
                 }
@@ -209,6 +208,22 @@ impl Shared {
         }
         outcome
     }
+}
+
+/// The questions that are asked next. Of those whose client has hung up there may be many, and nobody waits for them.
+fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+    let (mut batch, mut named) = (Vec::new(), 0);
+    while batch.len() < AT_ONCE
+        && let Some(next) = waiting.pop_front_if(|next| {
+            next.answer.is_closed() || batch.is_empty() || named + next.question.jobs.len() <= NAMED_AT_ONCE
+        })
+    {
+        if !next.answer.is_closed() {
+            named += next.question.jobs.len();
+            batch.push(next);
+        }
+    }
+    batch
 }
 
 async fn query(connection: &mut PgConnection, batch: &[Waiting], now: Timestamp) -> sqlx::Result<Vec<Row>> {

@@ -23,6 +23,12 @@ pub struct Admission {
     pub place: Option<String>,
 }
 
+/// Whether there can be such a job. PostgreSQL knows no text with NUL, and would refuse a whole statement for it, with all other
+/// questions that are in it.
+fn may_exist(job: &JobReference) -> bool {
+    !job.id.contains('\0')
+}
+
 impl Repository {
     fn admissions(&self) -> &AdmissionQueue {
         self.admissions.get_or_init(|| AdmissionQueue::start((*self.options).clone(), self.clock.clone()))
@@ -54,7 +60,8 @@ impl Repository {
     ) -> Result<Admission> {
         let refused = || Refusal::Unauthenticated("the API key is unknown, ended or expired");
         let now = self.now();
-        let question = Question { key: key.id(), token, jobs: jobs.iter().cloned().collect() };
+        let question =
+            Question { key: key.id(), token, jobs: jobs.iter().filter(|job| may_exist(job)).cloned().collect() };
         let row = self.admissions().ask(question).await?.ok_or_else(refused)?;
         if !key.matches(&ApiKeyDigest::try_from(row.digest.as_slice())?, token) {
             return Err(refused().into());
@@ -118,7 +125,8 @@ impl Repository {
 
     /// Which of these jobs the caller may see.
     pub async fn visible_jobs(&self, grant: &Grant<Use>, jobs: &[JobReference]) -> Result<HashSet<JobReference>> {
-        let (kinds, ids): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.kind.as_str(), job.id.as_str())).unzip();
+        let jobs = jobs.iter().filter(|job| may_exist(job));
+        let (kinds, ids): (Vec<_>, Vec<_>) = jobs.map(|job| (job.kind.as_str(), job.id.as_str())).unzip();
         let rows = sqlx::query!(
             r#"SELECT j.kind AS "kind: JobKind", j.provider_job_id AS "id!"
                  FROM jobs j JOIN unnest($2::text[], $3::text[]) AS named (kind, id)

@@ -53,6 +53,18 @@ async fn hostile_names_are_none() {
     assert_eq!(lab.limits().await, [(0, 100)], "only the first job is promised anything");
 }
 
+/// PostgreSQL would refuse a text with NUL, and with it all that is asked in the same statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_with_nul_is_no_job() {
+    let lab = lab().await;
+    expect_error(&lab.ask("GET", "problems/?id=%00", "").await, 404, "not_found");
+    expect_error(&lab.ask("GET", "problems/?id=mine,a%00b", "").await, 404, "not_found");
+    expect_error(&lab.ask("DELETE", "problems/", "[\"a\\u0000\"]").await, 404, "not_found");
+    lab.upstream.always(Reply::json(200, &json!([{"id": "a\0b"}, {"id": "mine"}])));
+    let listed = lab.ask("GET", "problems/", "").await;
+    assert_eq!((listed.status(), listed.json()), (200, json!([{"id": "mine"}])));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_count_may_not_be_right() {
     let lab = lab().await;
