@@ -270,3 +270,27 @@ fn hand_out(batch: Vec<Waiting>, rows: sqlx::Result<Vec<Row>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_bounded_and_nothing_is_asked_for_nobody() {
+        let (mut waiting, mut receivers) = (VecDeque::new(), Vec::new());
+        for named in [150, 150, 150, 0] {
+            let (answer, receiver) = oneshot::channel();
+            let jobs = (0..named).map(|number| JobReference::job(&number.to_string())).collect();
+            waiting.push_back(Waiting {
+                question: Question { key: ApiKeyId::new(), token: QpuTokenId::new(), jobs },
+                answer,
+            });
+            receivers.push(receiver);
+        }
+        let sizes = |batch: Vec<Waiting>| batch.iter().map(|one| one.question.jobs.len()).collect::<Vec<_>>();
+        assert_eq!(sizes(take_batch(&mut waiting)), [150, 150]);
+        drop(receivers.remove(2));
+        assert_eq!(sizes(take_batch(&mut waiting)), [0]);
+        assert!(take_batch(&mut waiting).is_empty());
+    }
+}
