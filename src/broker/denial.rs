@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 
-use super::upstream::Failure;
 use crate::domain::{Refusal, RefusalKind};
 use crate::repository;
 
@@ -94,17 +93,5 @@ impl From<repository::Error> for Denial {
                 Self::internal()
             }
         }
-    }
-}
-
-impl From<Failure> for Denial {
-    fn from(failure: Failure) -> Self {
-        let (status, code) = match failure {
-            Failure::Address => (StatusCode::BAD_REQUEST, "invalid_request"),
-            Failure::NotReached => (StatusCode::BAD_GATEWAY, "provider_unreachable"),
-            Failure::BrokenOff => (StatusCode::BAD_GATEWAY, "provider_broke_off"),
-            Failure::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "provider_timed_out"),
-        };
-        Self::new(status, code, failure.to_string())
     }
 }

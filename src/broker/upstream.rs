@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 
 use super::adapter::Outgoing;
 use super::body::{Body, Moved};
+use super::denial::Denial;
 use super::patience::Patience;
 
 /// Longest head of an answer, in bytes.
@@ -36,6 +37,18 @@ pub enum Failure {
     /// The provider was reached and gave no answer in time.
     #[error("the provider did not answer in time")]
     TimedOut,
+}
+
+impl From<Failure> for Denial {
+    fn from(failure: Failure) -> Self {
+        let (status, code) = match failure {
+            Failure::Address => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Failure::NotReached => (StatusCode::BAD_GATEWAY, "provider_unreachable"),
+            Failure::BrokenOff => (StatusCode::BAD_GATEWAY, "provider_broke_off"),
+            Failure::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "provider_timed_out"),
+        };
+        Self::new(status, code, failure.to_string())
+    }
 }
 
 /// Connections to the providers.
