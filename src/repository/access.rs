@@ -1,5 +1,6 @@
 //! Why somebody may use a token, or not: the same facts and the same decisions as where it is used, told instead of made.
 
+use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::{Repository, Result};
@@ -7,7 +8,7 @@ use crate::authorization::action::qpu_tokens::ReadAccess;
 use crate::authorization::{Authenticator, Grant, OfToken, Reach, usable};
 use crate::domain::{
     Access, AccessLimit, AccessReason, AccessToToken, LimitSubject, OrganizationId, OrganizationSummary, QpuTokenId,
-    Quota, Refusal, Role, TokenOwner, UserId, UserReference, UserStatus, UserSummary,
+    Quota, Refusal, Role, Timestamp, TokenOwner, UserId, UserReference, UserStatus, UserSummary,
 };
 
 impl Repository {
@@ -22,102 +23,151 @@ impl Repository {
         token: QpuTokenId,
         user: Option<&UserReference>,
     ) -> Result<Access> {
-        let own = user.is_none_or(|user| grant.is_by(user));
-        let may_ask = own || grant.is_admin() && grant.oversees();
+        let may_ask = is_about_caller(grant, user) || grant.is_admin() && grant.oversees();
         if !may_ask {
             return Err(Refusal::Forbidden("the admin role in this organization or above it").into());
         }
         let now = self.now();
         let mut connection = self.pool.acquire().await?;
-        let of_token = sqlx::query!(
-            "SELECT inherited, enabled, expires_at FROM qpu_tokens
-              WHERE id = $1 AND organization_id = $2 AND (inherited OR NOT $3)",
-            token.uuid(),
-            grant.organization().uuid(),
-            grant.sees_inherited_only(),
-        )
-        .fetch_optional(&mut *connection)
-        .await?
-        .ok_or(Refusal::NotFound("QPU token"))?;
-        // Of oneself one knows that one is there, as an admin from above.
-        let caller = grant.caller().filter(|_| own);
-        let bound_to = grant.authenticator().filter(|_| own).and_then(Authenticator::bound_to);
-        let person = sqlx::query!(
-            r#"SELECT u.id AS "id: UserId", u.email, u.status AS "status: UserStatus",
-                      r.member_of AS "member_of: OrganizationId", r.admin AS "admin!",
-                      limit_in_the_way($1, u.id, 0, $7) AS in_the_way,
-                      (SELECT roles FROM standing(u.id, $2)) AS "roles: Vec<Role>",
-                      coalesce(bool_or(m.status = 'active'), false) AS "below!",
-                      coalesce(bool_or(m.status = 'invited'), false) AS "invited!",
-                      (SELECT jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name) ORDER BY cardinality(a.path))
-                         FROM organizations of JOIN organizations a ON a.id = ANY (of.path)
-                        WHERE of.id = r.member_of AND $2 = ANY (a.path)) AS "via: Json<Vec<OrganizationSummary>>"
-                 FROM users u
-                CROSS JOIN LATERAL reach(u.id, $2, $3, $6) r
-                 LEFT JOIN (memberships m JOIN organizations o ON o.id = m.organization_id AND $2 = ANY (o.path))
-                        ON m.user_id = u.id
-                WHERE CASE WHEN $8::uuid IS NULL THEN u.id = $4 OR u.email_key = $5 ELSE u.id = $8 END
-                GROUP BY u.id, r.member_of, r.admin
-               HAVING count(m.user_id) > 0 OR u.id = $8"#,
-            token.uuid(),
-            grant.organization().uuid(),
-            of_token.inherited,
-            user.and_then(UserReference::id).map(UserId::uuid),
-            user.and_then(UserReference::email_key),
-            bound_to.map(OrganizationId::uuid),
-            now,
-            caller.map(UserId::uuid),
-        )
-        .fetch_optional(&mut *connection)
-        .await?
-        .ok_or(super::accounts::NO_USER)?;
-        let limits: Vec<AccessLimit> = sqlx::query!(
-            r#"SELECT user_id IS NULL AS "everyone!", quota, starts_at, ends_at, quota_used, reserved, version
-                 FROM quotas WHERE qpu_token_id = $1 AND (user_id IS NULL OR user_id = $2) ORDER BY user_id NULLS FIRST"#,
-            token.uuid(),
-            person.id.uuid(),
-        )
-        .fetch_all(&mut *connection)
-        .await?
-        .into_iter()
-        .map(|row| {
-            let (start, end, quota_used, reserved) = (row.starts_at, row.ends_at, row.quota_used, row.reserved);
-            let quota = Quota { quota: row.quota, start, end, quota_used, reserved, version: row.version };
-            AccessLimit::new(if row.everyone { LimitSubject::Organization } else { LimitSubject::User }, &quota)
-        })
-        .collect();
-
-        let in_the_way = person.in_the_way.as_deref().map(super::jobs::refusal);
-        let owner = grant.organization();
-        let reach = Reach {
-            token: OfToken { token, owner: TokenOwner::Organization(owner), member_of: person.member_of },
-            user: person.member_of.is_some(),
-            admin: person.admin,
-            enabled: of_token.enabled,
-            expires_at: of_token.expires_at,
-            outside_window: in_the_way == Some(Refusal::QuotaNotActive),
-        };
-        let reason = match (person.status, person.member_of) {
-            (UserStatus::Disabled, _) => AccessReason::AccountDisabled,
-            (_, None) if person.below => AccessReason::NotInherited,
-            (_, None) if person.invited => AccessReason::Invited,
-            (_, None) => AccessReason::NotAMember,
-            (_, Some(member_of)) => match (usable(&reach, now), in_the_way) {
-                (Err(refusal), _) | (Ok(()), Some(refusal)) => refusal.into(),
-                (Ok(()), None) if member_of == owner => AccessReason::Member,
-                (Ok(()), None) => AccessReason::MemberBelow,
-            },
-        };
-        let (inherited, enabled, expires_at) = (of_token.inherited, of_token.enabled, of_token.expires_at);
+        let access_to = asked_token(&mut connection, grant, token).await?;
+        let person = asked_person(&mut connection, grant, token, access_to.inherited, user, now).await?;
+        let limits = limits(&mut connection, token, person.id).await?;
+        let reason = reason(&person, token, grant.organization(), &access_to, now);
         Ok(Access {
             allowed: reason.allows(),
             reason,
             user: UserSummary { id: person.id, email: person.email },
             via: person.via.map(|Json(via)| via),
             roles: person.roles.unwrap_or_default(),
-            token: AccessToToken { enabled, expires_at, inherited },
+            token: access_to,
             tightest: limits.iter().min_by_key(|limit| limit.room(now)).cloned(),
             limits,
         })
+    }
+}
+
+/// The user who is asked about, and what speaks for and against.
+struct Person {
+    id: UserId,
+    email: String,
+    status: UserStatus,
+    /// Through which membership the user reaches the token.
+    member_of: Option<OrganizationId>,
+    admin: bool,
+    /// The code of the limit that is in the way.
+    in_the_way: Option<String>,
+    roles: Option<Vec<Role>>,
+    /// A member of an organization below.
+    below: bool,
+    /// Invited here or below.
+    invited: bool,
+    /// From the token's organization down to that of the membership.
+    via: Option<Json<Vec<OrganizationSummary>>>,
+}
+
+fn is_about_caller(grant: &Grant<ReadAccess>, user: Option<&UserReference>) -> bool {
+    user.is_none_or(|user| grant.is_by(user))
+}
+
+async fn asked_token(
+    connection: &mut PgConnection,
+    grant: &Grant<ReadAccess>,
+    token: QpuTokenId,
+) -> Result<AccessToToken> {
+    let found = sqlx::query_as!(
+        AccessToToken,
+        "SELECT inherited, enabled, expires_at FROM qpu_tokens
+          WHERE id = $1 AND organization_id = $2 AND (inherited OR NOT $3)",
+        token.uuid(),
+        grant.organization().uuid(),
+        grant.sees_inherited_only(),
+    );
+    Ok(found.fetch_optional(connection).await?.ok_or(Refusal::NotFound("QPU token"))?)
+}
+
+async fn asked_person(
+    connection: &mut PgConnection,
+    grant: &Grant<ReadAccess>,
+    token: QpuTokenId,
+    inherited: bool,
+    user: Option<&UserReference>,
+    now: Timestamp,
+) -> Result<Person> {
+    // Of oneself one knows that one is there, as an admin from above.
+    let own = is_about_caller(grant, user);
+    let caller = grant.caller().filter(|_| own);
+    let bound_to = grant.authenticator().filter(|_| own).and_then(Authenticator::bound_to);
+    let found = sqlx::query_as!(
+        Person,
+        r#"SELECT u.id AS "id: UserId", u.email, u.status AS "status: UserStatus",
+                  r.member_of AS "member_of: OrganizationId", r.admin AS "admin!",
+                  limit_in_the_way($1, u.id, 0, $7) AS in_the_way,
+                  (SELECT roles FROM standing(u.id, $2)) AS "roles: Vec<Role>",
+                  coalesce(bool_or(m.status = 'active'), false) AS "below!",
+                  coalesce(bool_or(m.status = 'invited'), false) AS "invited!",
+                  (SELECT jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name) ORDER BY cardinality(a.path))
+                     FROM organizations of JOIN organizations a ON a.id = ANY (of.path)
+                    WHERE of.id = r.member_of AND $2 = ANY (a.path)) AS "via: Json<Vec<OrganizationSummary>>"
+             FROM users u
+            CROSS JOIN LATERAL reach(u.id, $2, $3, $6) r
+             LEFT JOIN (memberships m JOIN organizations o ON o.id = m.organization_id AND $2 = ANY (o.path))
+                    ON m.user_id = u.id
+            WHERE CASE WHEN $8::uuid IS NULL THEN u.id = $4 OR u.email_key = $5 ELSE u.id = $8 END
+            GROUP BY u.id, r.member_of, r.admin
+           HAVING count(m.user_id) > 0 OR u.id = $8"#,
+        token.uuid(),
+        grant.organization().uuid(),
+        inherited,
+        user.and_then(UserReference::id).map(UserId::uuid),
+        user.and_then(UserReference::email_key),
+        bound_to.map(OrganizationId::uuid),
+        now,
+        caller.map(UserId::uuid),
+    );
+    Ok(found.fetch_optional(connection).await?.ok_or(super::accounts::NO_USER)?)
+}
+
+/// The limits that apply to a user, the organization's first.
+async fn limits(connection: &mut PgConnection, token: QpuTokenId, user: UserId) -> Result<Vec<AccessLimit>> {
+    let rows = sqlx::query!(
+        r#"SELECT user_id IS NULL AS "everyone!", quota, starts_at, ends_at, quota_used, reserved, version
+             FROM quotas WHERE qpu_token_id = $1 AND (user_id IS NULL OR user_id = $2) ORDER BY user_id NULLS FIRST"#,
+        token.uuid(),
+        user.uuid(),
+    );
+    let limits = rows.fetch_all(connection).await?.into_iter().map(|row| {
+        let (start, end, quota_used, reserved) = (row.starts_at, row.ends_at, row.quota_used, row.reserved);
+        let quota = Quota { quota: row.quota, start, end, quota_used, reserved, version: row.version };
+        AccessLimit::new(if row.everyone { LimitSubject::Organization } else { LimitSubject::User }, &quota)
+    });
+    Ok(limits.collect())
+}
+
+fn reason(
+    person: &Person,
+    token: QpuTokenId,
+    owner: OrganizationId,
+    access_to: &AccessToToken,
+    now: Timestamp,
+) -> AccessReason {
+    let in_the_way = person.in_the_way.as_deref().map(super::jobs::refusal);
+    let reach = Reach {
+        token: OfToken { token, owner: TokenOwner::Organization(owner), member_of: person.member_of },
+        user: person.member_of.is_some(),
+        admin: person.admin,
+        enabled: access_to.enabled,
+        expires_at: access_to.expires_at,
+        outside_window: in_the_way == Some(Refusal::QuotaNotActive),
+    };
+    match (person.status, person.member_of) {
+        (UserStatus::Disabled, _) => AccessReason::AccountDisabled,
+        (_, None) if person.below => AccessReason::NotInherited,
+        (_, None) if person.invited => AccessReason::Invited,
+        (_, None) => AccessReason::NotAMember,
+        (_, Some(member_of)) => match (usable(&reach, now), in_the_way) {
+            (Err(refusal), _) | (Ok(()), Some(refusal)) => refusal.into(),
+            (Ok(()), None) if member_of == owner => AccessReason::Member,
+            (Ok(()), None) => AccessReason::MemberBelow,
+        },
     }
 }

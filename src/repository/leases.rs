@@ -5,7 +5,8 @@
 use chrono::TimeDelta;
 use sqlx::PgConnection;
 
-use super::change::Target;
+use super::accounts::still_active;
+use super::change::{Change, Target};
 use super::jobs::{Reserving, Submission, reserve};
 use super::{Repository, Result};
 use crate::authentication::LeaseDigest;
@@ -108,7 +109,7 @@ impl Repository {
     ) -> Result<(LeaseId, Timestamp)> {
         let caller = grant.caller().ok_or(Refusal::Forbidden("a login"))?;
         let mut change = self.change(grant).await?;
-        super::accounts::still_active(&mut change, caller).await?;
+        still_active(&mut change, caller).await?;
         let (id, now) = (LeaseId::new(), change.now);
         let bound_to = grant.authenticator().and_then(Authenticator::bound_to);
         let reached = reached(&mut change, grant.organization(), token, caller, bound_to, now).await?;
@@ -181,7 +182,8 @@ impl Repository {
         estimate: impl Fn(&ProviderName) -> i64 + Send,
         open: impl FnOnce(Redemption) -> F + Send,
     ) -> Result<T> {
-        let held = sqlx::query!(
+        let held = sqlx::query_as!(
+            Held,
             r#"SELECT l.id AS "id: LeaseId", l.qpu_token_id AS "token: QpuTokenId", l.user_id AS "user: UserId"
                  FROM leases l JOIN qpu_tokens t ON t.id = l.qpu_token_id
                 WHERE l.digest = $1 AND t.organization_id = $2"#,
@@ -194,7 +196,6 @@ impl Repository {
         let target = Target::new(grant.organization(), "lease", held.id.uuid())
             .with("qpu_token", held.token.to_string())
             .with("user", held.user.to_string());
-        let held = Held { id: held.id, token: held.token, user: held.user };
         match self.spend(grant, &held, &target, estimate, open).await {
             Err(super::Error::Refused(refusal)) => {
                 self.change(grant).await?.commit_refusal(target.with("reason", refusal.code())).await?;
@@ -219,46 +220,15 @@ impl Repository {
         }
         let mut change = self.change(grant).await?;
         let now = change.now;
-        // Nobody is removed, disabled or relieved of a role meanwhile: those wait for the account.
-        super::accounts::still_active(&mut change, solver).await?;
-        match super::accounts::still_active(&mut change, held.user).await {
-            Err(super::Error::Refused(_)) => return Err(Refusal::InvalidLease.into()),
-            answer => answer?,
-        }
-        let still_solver = sqlx::query_scalar!(
-            r#"SELECT 'solver' = ANY (roles) AS "holds!" FROM standing($1, $2)"#,
-            solver.uuid(),
-            organization.uuid()
-        );
-        if still_solver.fetch_optional(&mut *change).await? != Some(true) {
-            return Err(Refusal::Forbidden("the solver role").into());
-        }
-        // The strongest lock of the token first: counting asks for a weaker one.
-        sqlx::query!("UPDATE qpu_tokens SET last_used_at = $2 WHERE id = $1", held.token.uuid(), now)
-            .execute(&mut *change)
-            .await?;
-        let waiting = sqlx::query_scalar!(
-            r#"SELECT redeemed_at IS NULL AND expires_at > $2 AS "waiting!" FROM leases WHERE id = $1 FOR UPDATE"#,
-            held.id.uuid(),
-            now,
-        );
-        if waiting.fetch_optional(&mut *change).await? != Some(true) {
-            return Err(Refusal::InvalidLease.into());
-        }
+        lock_people(&mut change, organization, solver, held.user).await?;
+        lock_lease(&mut change, held).await?;
         let reached = reached(&mut change, organization, held.token, held.user, None, now).await?;
         let Reached { reach, binding } = reached.filter(|reached| reached.reach.user).ok_or(Refusal::InvalidLease)?;
         usable(&reach, now)?;
 
-        let amount = [estimate(&binding.provider)];
-        let secret_version = binding.secret_version;
-        let submission = Submission { secret_version, kind: JobKind::Lease, place: "", amounts: &amount };
-        let (token, person, member_of) = (held.token, held.user, reach.token.member_of);
-        let jobs = reserve(&mut change, Reserving { token, person, member_of, submission: &submission }, now).await?;
-        let job = *jobs.first().ok_or(Refusal::InvalidLease)?;
+        let (secret_version, amount) = (binding.secret_version, estimate(&binding.provider));
         let usage_due_by = now + REPORTED_WITHIN;
-        sqlx::query!("UPDATE jobs SET state = 'open', check_at = $2 WHERE id = $1", job.uuid(), usage_due_by)
-            .execute(&mut *change)
-            .await?;
+        let job = open_job(&mut change, &reach.token, held.user, secret_version, amount, usage_due_by).await?;
         sqlx::query!(
             "UPDATE leases SET redeemed_at = $2, redeemed_by = $3, job_id = $4 WHERE id = $1",
             held.id.uuid(),
@@ -353,6 +323,62 @@ struct Held {
     id: LeaseId,
     token: QpuTokenId,
     user: UserId,
+}
+
+/// Locks both accounts, if both may still do their part. Nobody is removed, disabled or relieved of a role meanwhile: those wait for
+/// the account.
+async fn lock_people(change: &mut Change, organization: OrganizationId, solver: UserId, maker: UserId) -> Result<()> {
+    still_active(change, solver).await?;
+    match still_active(change, maker).await {
+        Err(super::Error::Refused(_)) => return Err(Refusal::InvalidLease.into()),
+        answer => answer?,
+    }
+    let still_solver = sqlx::query_scalar!(
+        r#"SELECT 'solver' = ANY (roles) AS "holds!" FROM standing($1, $2)"#,
+        solver.uuid(),
+        organization.uuid()
+    );
+    match still_solver.fetch_optional(&mut **change).await? {
+        Some(true) => Ok(()),
+        _ => Err(Refusal::Forbidden("the solver role").into()),
+    }
+}
+
+/// Locks the token and then the lease, if that still waits to be redeemed.
+async fn lock_lease(change: &mut Change, held: &Held) -> Result<()> {
+    let now = change.now;
+    // The strongest lock of the token first: counting asks for a weaker one.
+    sqlx::query!("UPDATE qpu_tokens SET last_used_at = $2 WHERE id = $1", held.token.uuid(), now)
+        .execute(&mut **change)
+        .await?;
+    let waiting = sqlx::query_scalar!(
+        r#"SELECT redeemed_at IS NULL AND expires_at > $2 AS "waiting!" FROM leases WHERE id = $1 FOR UPDATE"#,
+        held.id.uuid(),
+        now,
+    );
+    match waiting.fetch_optional(&mut **change).await? {
+        Some(true) => Ok(()),
+        _ => Err(Refusal::InvalidLease.into()),
+    }
+}
+
+/// Reserves a job of the person's and opens it, to be given back if nobody reports in time.
+async fn open_job(
+    change: &mut Change,
+    of_token: &OfToken,
+    person: UserId,
+    secret_version: i32,
+    amount: i64,
+    usage_due_by: Timestamp,
+) -> Result<JobId> {
+    let (now, OfToken { token, member_of, .. }) = (change.now, *of_token);
+    let submission = Submission { secret_version, kind: JobKind::Lease, place: "", amounts: &[amount] };
+    let jobs = reserve(change, Reserving { token, person, member_of, submission: &submission }, now).await?;
+    let job = *jobs.first().ok_or(Refusal::InvalidLease)?;
+    sqlx::query!("UPDATE jobs SET state = 'open', check_at = $2 WHERE id = $1", job.uuid(), usage_due_by)
+        .execute(&mut **change)
+        .await?;
+    Ok(job)
 }
 
 /// How far a person reaches a token of the organization: what the broker decides on, too.
