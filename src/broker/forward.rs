@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, Response};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::adapter::Adapter;
 use super::admit::Member;
@@ -16,6 +17,8 @@ use super::inject::{Sent, build};
 use super::meter::NOT_RECORDED;
 use super::prepare::{Payload, Ready, Reservation};
 use super::rule::{Effect, Operation};
+use super::tally::Counted;
+use super::upstream::Failure;
 use super::{Broker, Door};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Use;
@@ -42,7 +45,9 @@ impl Broker {
     ) -> Result<Response<Body>, Denial> {
         let Ready { member, payload, reservation } = ready;
         let Member { grant, operation, binding, sealed, .. } = member;
-        let rule = Arc::clone(&operation.rule);
+        let (rule, grant) = (Arc::clone(&operation.rule), Arc::new(grant));
+        let (tally, counted_for, name) = (&self.tally, Arc::clone(&grant), rule.name.clone());
+        let mut counted = Counted { tally, grant: counted_for, operation: name, refused: false };
         let way = Way { adapter, door, head, grant: &grant, binding: &binding, sealed: &sealed };
         let outcome =
             if let Some((list, pages)) = rule.list.as_ref().and_then(|list| Some((list, list.pages.as_ref()?))) {
@@ -54,7 +59,7 @@ impl Broker {
             Ok(answer) => Ok(answer),
             Err(denial) => Err(Box::pin(self.give_up(rule.effect, head, reservation, denial)).await),
         };
-        self.tally.count(grant, rule.name.clone(), outcome.is_err());
+        counted.refused = outcome.is_err();
         outcome
     }
 
@@ -72,7 +77,11 @@ impl Broker {
         let outgoing = build(&**adapter, &operation, head, sent);
         let mut injected = self.inject(&**adapter, &mut operation, outgoing, binding, sealed).await?;
         let body = injected.outgoing.body.take().map_or(body, full);
-        let answer = self.upstream.send(injected.outgoing, body, &moved).await?;
+        let answer = self.upstream.send(injected.outgoing, body, &moved);
+        let answer = match operation.rule.effect {
+            Effect::Submit(_) => timeout(self.patience.submission, answer).await.unwrap_or(Err(Failure::TimedOut))?,
+            Effect::Read | Effect::Cancel | Effect::Here => answer.await?,
+        };
         drop(room);
         let exchanged = injected.exchanged.as_ref();
         let asked = Asked { adapter, operation: &Arc::new(operation), door, grant, exchanged };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tokio::time::sleep;
 
 use super::Broker;
@@ -52,7 +52,7 @@ impl Broker {
             let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
             self.in_time(self.repository.adopt_parts(asked.grant, whole, &parts)).await?;
         }
-        book(&self.repository, asked.door.token, &learned.used).await;
+        book(&self.repository, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
         Ok(())
     }
 
@@ -91,7 +91,7 @@ impl Broker {
         extract.read(answer);
         let Some(mut told) = extract.finish() else { return };
         let learned = asked.adapter.learn(asked.operation, status, &mut told);
-        book(&self.repository, asked.door.token, &learned.used).await;
+        book(&self.repository, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
     }
 
     /// The same for an answer that is still coming.
@@ -99,13 +99,12 @@ impl Broker {
         let (adapter, operation) = (Arc::clone(asked.adapter), Arc::clone(asked.operation));
         let (repository, token) = (self.repository.clone(), asked.door.token);
         let extract = Extract::new(&operation.rule.tells);
-        // What is not just read is told once: the worker would ask in vain.
-        let to_the_end = (operation.rule.method != Method::GET).then_some(self.patience.whole);
+        let to_the_end = operation.rule.tells_once().then_some(self.patience.whole);
         let watcher = Box::new(move |extract: Extract| {
             let booked = async move {
                 let Some(mut told) = extract.finish() else { return };
                 let learned = adapter.learn(&operation, status, &mut told);
-                book(&repository, token, &learned.used).await;
+                book(&repository, token, learned.used, operation.rule.tells_once()).await;
             };
             Box::pin(booked) as _
         });
@@ -120,10 +119,24 @@ impl Broker {
     }
 }
 
-async fn book(repository: &Repository, token: QpuTokenId, used: &[(JobReference, i64)]) {
+/// What cannot be booked now, the worker asks for again; but what a provider tells `once` is tried until it is booked.
+async fn book(repository: &Repository, token: QpuTokenId, used: Vec<(JobReference, i64)>, once: bool) {
     for (job, used) in used {
-        if let Err(error) = repository.settle_job(token, job, *used).await {
+        if let Err(error) = repository.settle_job(token, &job, used).await {
             tracing::warn!(%error, "what a job used could not be booked yet");
+            if once {
+                tokio::spawn(book_later(repository.clone(), token, job, used));
+            }
+        }
+    }
+}
+
+async fn book_later(repository: Repository, token: QpuTokenId, job: JobReference, used: i64) {
+    for _ in 0..TRIES {
+        sleep(BETWEEN_TRIES).await;
+        match repository.settle_job(token, &job, used).await {
+            Ok(_) => return,
+            Err(error) => tracing::warn!(%error, "what a job used could not be booked yet"),
         }
     }
 }

@@ -9,6 +9,8 @@ pub struct Patience {
     pub connection: Duration,
     /// Until an answer's head has come, from when the request was sent. Clients poll for up to half a minute at a time.
     pub answer: Duration,
+    /// Until something submitted is sent and answered, however slowly it comes. Less than a reservation lasts.
+    pub submission: Duration,
     /// Both directions: until more of a body comes.
     pub idle: Duration,
     /// Until the database has answered. Longer than a statement may take there.
@@ -26,6 +28,7 @@ impl Default for Patience {
         Self {
             connection: Duration::from_secs(10),
             answer: Duration::from_secs(100),
+            submission: Duration::from_mins(10),
             idle: Duration::from_mins(1),
             database: Duration::from_secs(15),
             whole: Duration::from_mins(5),

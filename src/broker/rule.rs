@@ -195,6 +195,12 @@ impl Rule {
         Self { answer: Passage::Watch, tells: tells.iter().copied().map(Cow::Borrowed).collect(), ..self }
     }
 
+    /// Whether the provider tells what a job has used with this and then forgets the job: nobody can ask a second time.
+    #[must_use]
+    pub fn tells_once(&self) -> bool {
+        self.answer == Passage::Watch && !self.method.is_safe()
+    }
+
     /// The answer must be changed before it goes on.
     #[must_use]
     pub fn changes_answer(self) -> Self {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::repository::Repository;
 type Bucket = (QpuTokenId, Option<Uuid>, bool);
 
 struct Entry {
-    grant: Grant<Use>,
+    grant: Arc<Grant<Use>>,
     counts: BTreeMap<Cow<'static, str>, u64>,
 }
 
@@ -29,6 +29,24 @@ pub struct Tally {
     counted: Mutex<HashMap<Bucket, Entry>>,
     /// The refusals that were events of their own.
     told: Mutex<HashSet<Reason>>,
+}
+
+/// A request that is counted when it is over, however it ends: clients hang up, too.
+pub struct Counted<'a> {
+    /// Where.
+    pub tally: &'a Tally,
+    /// For whom.
+    pub grant: Arc<Grant<Use>>,
+    /// As what.
+    pub operation: Cow<'static, str>,
+    /// Whether it was refused.
+    pub refused: bool,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.tally.count(Arc::clone(&self.grant), std::mem::take(&mut self.operation), self.refused);
+    }
 }
 
 impl Tally {
@@ -44,7 +62,8 @@ impl Tally {
     }
 
     /// Counts one request.
-    pub fn count(&self, grant: Grant<Use>, operation: Cow<'static, str>, refused: bool) {
+    pub fn count(&self, grant: impl Into<Arc<Grant<Use>>>, operation: Cow<'static, str>, refused: bool) {
+        let grant = grant.into();
         let bucket = (grant.token(), grant.authenticator().map(Authenticator::id), refused);
         let mut entries = self.counted();
         let entry = entries.entry(bucket).or_insert_with(|| Entry { grant, counts: BTreeMap::new() });

@@ -280,7 +280,7 @@ mod tests {
         let (mut waiting, mut receivers) = (VecDeque::new(), Vec::new());
         for named in [150, 150, 150, 0] {
             let (answer, receiver) = oneshot::channel();
-            let jobs = (0..named).map(|number| JobReference::job(&number.to_string())).collect();
+            let jobs = (0..named).map(|number| JobReference::job(number.to_string())).collect();
             waiting.push_back(Waiting {
                 question: Question { key: ApiKeyId::new(), token: QpuTokenId::new(), jobs },
                 answer,

@@ -254,10 +254,12 @@ impl Repository {
         let mut transaction = self.begin().await?;
         // What is reserved never changes. With its token, the job may be gone by now.
         let ended = sqlx::query!(
-            r#"SELECT end_job(id, CASE WHEN $2 THEN reserved END, $3) AS "ended!", reserved FROM jobs WHERE id = $1"#,
+            r#"SELECT end_unchanged_job(id, $4, CASE WHEN $2 THEN reserved END, $3) AS "ended!", reserved
+                 FROM jobs WHERE id = $1"#,
             job.id.uuid(),
             ran,
             now,
+            job.state.as_str(),
         )
         .fetch_optional(&mut *transaction)
         .await?;

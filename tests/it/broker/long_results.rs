@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use luna_organizations::broker::Patience;
 use luna_organizations::cli::Configuration;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
@@ -49,8 +50,13 @@ struct Lab {
 impl Lab {
     /// With a job that was submitted.
     async fn start() -> Self {
+        Self::start_with(Patience::default()).await
+    }
+
+    async fn start_with(patience: Patience) -> Self {
         let upstream = Upstream::start(|_| submitted()).await;
-        let configuration: Configuration = notebook::at("fujitsu", &format!("http://{}", upstream.address));
+        let mut configuration: Configuration = notebook::at("fujitsu", &format!("http://{}", upstream.address));
+        configuration.broker.patience = patience;
         let app = App::start_with(configuration).await;
         let token = notebook::token(&app, "fujitsu").await;
         let ada = app.member(&app.root, "ada").await;
@@ -76,6 +82,15 @@ impl Lab {
 
     async fn booked(&self) -> Option<i64> {
         ledger(&self.app).await["long"]
+    }
+
+    async fn is_booked(&self, milliseconds: i64) {
+        let booked = async {
+            while self.booked().await != Some(milliseconds) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), booked).await.expect("it is booked");
     }
 }
 
@@ -145,12 +160,76 @@ async fn who_hangs_up_in_the_middle_is_booked_all_the_same() {
     drop(stream);
     assert_eq!(lab.booked().await, None);
     gate.add_permits(1);
-    let booked = async {
-        while lab.booked().await != Some(MILLISECONDS) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    lab.is_booked(MILLISECONDS).await;
+}
+
+/// The provider has forgotten the job by then, and the member has the result.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_once_is_booked_as_soon_as_it_can_be() {
+    let lab = Lab::start().await;
+    lab.upstream.always(Reply::with(200, "content-type: application/json\r\n", result(1)));
+    let rename = async |from: &'static str, to: &'static str| {
+        let statement = format!("ALTER FUNCTION {from}(uuid, bigint, timestamptz) RENAME TO {to}");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&lab.app.database).await.unwrap();
     };
-    timeout(Duration::from_secs(20), booked).await.expect("it is booked");
+    rename("end_job", "away").await;
+    assert_eq!(lab.take().await.status(), 200);
+    assert_eq!(lab.booked().await, None);
+    rename("away", "end_job").await;
+    lab.is_booked(MILLISECONDS).await;
+}
+
+/// What the provider told once has got lost: nobody knows any more, but it ran.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_once_and_lost_is_booked_as_it_was_reserved() {
+    let lab = Lab::start().await;
+    let reserved: i64 = sqlx::query_scalar("SELECT reserved FROM jobs").fetch_one(&lab.app.database).await.unwrap();
+    lab.upstream.always(Reply::json(404, &json!({})));
+    lab.app.clock.advance(chrono::TimeDelta::hours(2));
+    lab.app.broker.settle_due().await;
+    assert!(reserved > 0);
+    assert_eq!(lab.booked().await, Some(reserved));
+}
+
+/// A submission that is still on its way when its reservation ends would run for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_may_not_drip_for_ever() {
+    let lab = Lab::start_with(Patience { submission: Duration::from_millis(300), ..Patience::default() }).await;
+    let mut stream = TcpStream::connect(lab.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+    let Lab { path, headers, .. } = &lab;
+    let head = format!("POST {path}/qubo/solve HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}");
+    stream.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
+    let dripping = async {
+        while stream.write_all(b"1\r\n \r\n").await.is_ok() {
+            let mut bytes = Vec::new();
+            let answered = timeout(Duration::from_millis(50), stream.read_to_end(&mut bytes)).await;
+            if answered.is_ok() {
+                return crate::support::wire::parse(&bytes);
+            }
+        }
+        panic!("no answer");
+    };
+    let answer = timeout(Duration::from_secs(20), dripping).await.expect("it ends");
+    assert_eq!((answer.status(), answer.header("luna-error")), (424, "provider_timed_out"), "{answer:?}");
+    let states: Vec<String> =
+        sqlx::query_scalar("SELECT state FROM jobs ORDER BY id").fetch_all(&lab.app.database).await.unwrap();
+    assert_eq!(states, ["open", "expired"]);
+}
+
+/// The worker has seen a reservation that nobody came back for, and then somebody does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_opened_in_time_does_not_expire() {
+    let lab = Lab::start().await;
+    let set = async |state: &'static str| {
+        sqlx::query("UPDATE jobs SET state = $1").bind(state).execute(&lab.app.database).await.unwrap();
+    };
+    set("reserved").await;
+    lab.app.clock.advance(chrono::TimeDelta::hours(1));
+    let due = lab.app.repository.due_jobs(8, chrono::TimeDelta::seconds(1)).await.unwrap();
+    set("open").await;
+    lab.app.repository.expire_job(&due[0], "never_submitted").await.unwrap();
+    let state: String = sqlx::query_scalar("SELECT state FROM jobs").fetch_one(&lab.app.database).await.unwrap();
+    assert_eq!((due.len(), state.as_str()), (1, "open"));
 }
 
 /// What can be read in two ways is booked in none, and goes through as it is.
