@@ -1,10 +1,13 @@
 //! What the audit log tells of the use of tokens, and what it costs.
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::support::lab::{Lab, expect_error};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
+use crate::support::upstream::Reply;
 
 async fn lab() -> (Lab, Sapi) {
     let sapi = Sapi::default();
@@ -111,6 +114,23 @@ async fn counts_survive_a_failure() {
     lab.app.broker.flush().await;
     let events = lab.events().await;
     assert_eq!(events.last().map(|event| event.2["requests"].clone()), Some(json!({"solvers:list": 2})), "{events:?}");
+}
+
+/// The credential was used for them, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_is_counted() {
+    let (lab, _) = lab().await;
+    lab.upstream.always(Reply::silence());
+    let path = lab.path("solvers/remote/");
+    let mut stream = TcpStream::connect(lab.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-auth-token: {}\r\n\r\n", lab.key);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    lab.upstream.reached("solvers/remote").await;
+    drop(stream);
+    lab.upstream.wait("the provider's side to end", || lab.upstream.hung_up() > 0).await;
+    lab.app.broker.flush().await;
+    let events = lab.events().await;
+    assert_eq!(events.last().map(|event| event.2["requests"].clone()), Some(json!({"solvers:list": 1})), "{events:?}");
 }
 
 /// Who goes on submitting what is refused is told of once and then counted; whoever else is refused is told of, too.
