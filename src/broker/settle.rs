@@ -118,9 +118,10 @@ impl Broker {
             // Where a result is told once, it has been, and what came of it got lost.
             let provider = self.providers.get(&job.binding.provider);
             let ran = provider.is_some_and(|it| it.adapter.allowed().rules().any(|(_, rule)| rule.tells_once()));
-            return match ran {
-                true => self.repository.book_reserved(job, "unknown_to_provider").await,
-                false => self.repository.expire_job(job, "unknown_to_provider").await,
+            return if ran {
+                self.repository.book_reserved(job, "unknown_to_provider").await
+            } else {
+                self.repository.expire_job(job, "unknown_to_provider").await
             };
         }
         if !concluded && job.is_hopeless() {
