@@ -18,15 +18,16 @@ use super::denial::Denial;
 use super::exchange::Exchanged;
 use super::inject::refused_by_provider;
 use super::json::parse;
-use super::large::{Held, LONGEST};
+use super::large::{Held, LONGEST, Sender};
 use super::prepare::Reservation;
 use super::returned::returned;
 use super::rule::{Effect, List, Operation, Passage};
 use super::upstream::boxed;
+use super::weight::{Effort, effort};
 use super::{Broker, Door};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Use;
-use crate::domain::JobReference;
+use crate::domain::{JobReference, UserId};
 
 /// Answers up to this length, in bytes, are passed on in one piece.
 const SHORT: u64 = 64 * 1024;
@@ -131,8 +132,10 @@ impl Broker {
         reservation: Option<&Reservation>,
     ) -> Result<(Held, bool), Denial> {
         let caller = asked.grant.caller().ok_or_else(Denial::internal)?;
-        let Held { bytes, room } = self.large.read(caller, body).await.map_err(not_understood)?;
-        let Some(mut value) = parse(&bytes) else {
+        let sender = if reservation.is_some() { Sender::Taker } else { Sender::Provider };
+        let held = self.large.read(caller, body, sender).await.map_err(not_understood)?;
+        let (Held { bytes, room }, effort, value) = self.parsed(caller, sender, held).await.map_err(not_understood)?;
+        let Some(mut value) = value else {
             if asked.operation.rule.list.is_some() && status.is_success() {
                 return Err(not_understood(Unreadable::Broken));
             }
@@ -150,8 +153,30 @@ impl Broker {
             self.keep_visible(asked.grant, list, &mut value).await?;
             changed = true;
         }
-        let bytes = if changed { value.to_string().into() } else { bytes };
-        Ok((Held { bytes, room }, changed))
+        if !changed {
+            return Ok((Held { bytes, room }, false));
+        }
+        let write = move || Held { bytes: value.to_string().into(), room };
+        let held = if effort == Effort::Little { Ok(write()) } else { self.workshop.run(caller, sender, write).await };
+        Ok((held.map_err(not_understood)?, true))
+    }
+
+    /// What an answer says in JSON, and what it took to read it; no value if it is no JSON, too much of it, or ambiguous.
+    pub(super) async fn parsed(
+        &self,
+        caller: UserId,
+        sender: Sender,
+        mut held: Held,
+    ) -> Result<(Held, Effort, Option<Value>), Unreadable> {
+        let effort = effort(&held.bytes);
+        if effort == Effort::Large && held.room.is_none() {
+            held.room = Some(self.large.room(caller, sender).await?);
+        }
+        let read = move || {
+            let value = parse(&held.bytes);
+            (held, effort, value)
+        };
+        if effort == Effort::Little { Ok(read()) } else { self.workshop.run(caller, sender, read).await }
     }
 
     /// Leaves of a list what the caller may see.
@@ -177,6 +202,8 @@ pub(super) fn not_understood(unreadable: Unreadable) -> Denial {
     let message = match unreadable {
         Unreadable::TooLong => "the provider's answer is too long to be looked into, or not what was expected",
         Unreadable::Broken => "the provider broke off in the middle of its answer",
+        // The request was not too much, so it is not the client that is to blame.
+        Unreadable::Crowded => return Denial { status: StatusCode::SERVICE_UNAVAILABLE, ..Denial::crowded() },
     };
     Denial::new(StatusCode::BAD_GATEWAY, "provider_not_understood", message)
 }

@@ -64,6 +64,8 @@ pub enum Unreadable {
     TooLong,
     /// It ended early, or stood still.
     Broken,
+    /// Too much of the kind is under way already, of the caller or of all.
+    Crowded,
 }
 
 /// Reads a body as a whole, up to a limit in bytes.

@@ -42,6 +42,13 @@ impl Denial {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
     }
 
+    /// Too much that is large is under way already, of the caller or of all.
+    #[must_use]
+    pub fn crowded() -> Self {
+        let message = "too many large requests at the same time; send the next one when some of them are over";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_large_requests", message)
+    }
+
     /// A fault of ours.
     #[must_use]
     pub fn internal() -> Self {

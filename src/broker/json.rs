@@ -1,45 +1,39 @@
-//! JSON of strangers. A value takes many times the room of its text, so how many there may be is bounded. No object may have two
-//! members of the same name: readers differ in which of the two they take, and what is checked here could be another one than
-//! what the other end does.
+//! JSON of strangers. It is weighed before it is read. No object may have two members of the same name: readers differ in which of
+//! the two they take, and what is checked here could be another one than what the other end does.
 
-use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Most values in one text, those within others counted too.
-const MOST_VALUES: usize = 2_000_000;
+use super::weight::weigh;
+
+/// The most that a text may become, in bytes: two million numbers in an array, half a million arrays of three, or a hundred thousand
+/// small objects.
+const HEAVIEST: usize = 96 * 1024 * 1024;
 
 /// Reads a text; `None` if it is no JSON, too much of it, or ambiguous.
 #[must_use]
 pub fn parse(text: &[u8]) -> Option<Value> {
-    parse_up_to(text, MOST_VALUES)
-}
-
-fn parse_up_to(text: &[u8], most: usize) -> Option<Value> {
-    let left = Cell::new(most);
+    weigh(text, HEAVIEST)?;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Bounded(&left).deserialize(&mut deserializer).ok()?;
+    let value = Unambiguous.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(value)
 }
 
-/// How many values there may still be.
 #[derive(Clone, Copy)]
-struct Bounded<'a>(&'a Cell<usize>);
+struct Unambiguous;
 
-impl<'de> DeserializeSeed<'de> for Bounded<'_> {
+impl<'de> DeserializeSeed<'de> for Unambiguous {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let left = self.0.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
-        self.0.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Bounded<'_> {
+impl<'de> Visitor<'de> for Unambiguous {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,10 +107,26 @@ mod tests {
         assert_eq!(parse("[".repeat(100_000).as_bytes()), None);
     }
 
+    fn list(item: &str, count: usize) -> Vec<u8> {
+        format!("[{}{item}]", format!("{item},").repeat(count - 1)).into_bytes()
+    }
+
+    /// Each object takes a hundred times its text.
     #[test]
-    fn there_may_not_be_too_many_values() {
-        assert_eq!(parse_up_to(b"[1, [2, 3]]", 5), Some(json!([1, [2, 3]])));
-        assert_eq!(parse_up_to(b"[1, [2, 3]]", 4), None);
-        assert_eq!(parse_up_to(br#"{"a": {"b": 1}}"#, 2), None);
+    fn there_may_not_be_too_many_objects() {
+        assert!(parse(&list(r#"{"":0}"#, 990_000)).is_none());
+        assert!(parse(&list(r#"{"":0}"#, 100_000)).is_some());
+    }
+
+    #[test]
+    fn long_problems_are_read() {
+        for (item, count) in
+            [("0", 2_000_000), ("[12,34,0.5]", 500_000), (r#"{"gate":"cnot","control":1,"target":2}"#, 100_000)]
+        {
+            assert!(parse(&list(item, count)).is_some(), "{item}");
+        }
+        assert!(parse(&list("0", 3_000_000)).is_none());
+        let text = "QUJD".repeat(16 * 1024 * 1024 - 8);
+        assert_eq!(parse(format!(r#"{{"lin":"{text}"}}"#).as_bytes()), Some(json!({"lin": text})));
     }
 }

@@ -44,6 +44,8 @@ mod shares;
 mod tally;
 mod upstream;
 mod watched;
+mod weight;
+mod workshop;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -69,6 +71,7 @@ use large::Large;
 use shares::Shares;
 use tally::Tally;
 use upstream::Upstream;
+use workshop::Workshop;
 
 /// How many tokens' providers are remembered.
 const REMEMBERED: usize = 100_000;
@@ -90,6 +93,7 @@ pub struct Broker {
     exchanges: Exchanges,
     tally: Tally,
     large: Large,
+    workshop: Workshop,
     /// Of one caller, one request at a time leads to many of the broker's.
     turning: Shares,
     /// After how long a new job is first asked about.
@@ -126,7 +130,8 @@ impl Broker {
             patience,
             exchanges: Exchanges::default(),
             tally: Tally::default(),
-            large: Large::new(patience.whole),
+            large: Large::new(patience),
+            workshop: Workshop::new(),
             turning: Shares::new(1),
             settle_after,
             known: RwLock::default(),

@@ -18,8 +18,7 @@ use super::denial::Denial;
 use super::forward::Way;
 use super::head::Head;
 use super::inject::{Sent, build};
-use super::json::parse;
-use super::large::Held;
+use super::large::{Held, Sender};
 use super::rule::{List, Operation, Pages};
 use super::upstream::Failure;
 
@@ -118,12 +117,15 @@ impl Broker {
         self.accepted(&**adapter, status, injected.exchanged.as_ref())?;
         let (parts, body) = self.cleaned(&**adapter, way.door, answer, injected.needles)?;
         let caller = way.grant.caller().ok_or_else(Denial::internal)?;
-        let Held { bytes, room: _room } = self.large.read(caller, body).await.map_err(not_understood)?;
+        let sender = Sender::Provider;
+        let held = self.large.read(caller, body, sender).await.map_err(not_understood)?;
         if status != StatusCode::OK {
-            return Ok(Page { parts, bytes, rest: None, visible: Vec::new(), listed: 0 });
+            return Ok(Page { parts, bytes: held.bytes, rest: None, visible: Vec::new(), listed: 0 });
         }
         let broken = || not_understood(Unreadable::Broken);
-        let mut value: Value = parse(&bytes).ok_or_else(broken)?;
+        let (Held { bytes, room: _room }, _, value) =
+            self.parsed(caller, sender, held).await.map_err(not_understood)?;
+        let mut value = value.ok_or_else(broken)?;
         let operation = std::sync::Arc::new(operation);
         let exchanged = injected.exchanged.as_ref();
         let asked = Asked { adapter, operation: &operation, door: way.door, grant: way.grant, exchanged };

@@ -17,6 +17,10 @@ pub struct Patience {
     pub database: Duration,
     /// Until a body that is read as a whole has come. A problem of 64 MB takes three minutes over a slow line.
     pub whole: Duration,
+    /// Until there is room for a large body.
+    pub room: Duration,
+    /// Until another 64 kB of a request that takes room have come, on average.
+    pub pace: Duration,
     /// Until a temporary token has come: all requests with the credential wait for it.
     pub exchange: Duration,
     /// Until the worker has asked about one job: all others wait for it.
@@ -32,6 +36,8 @@ impl Default for Patience {
             idle: Duration::from_mins(1),
             database: Duration::from_secs(15),
             whole: Duration::from_mins(5),
+            room: Duration::from_secs(10),
+            pace: Duration::from_secs(10),
             exchange: Duration::from_secs(30),
             job: Duration::from_secs(30),
         }

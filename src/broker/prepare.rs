@@ -13,8 +13,9 @@ use super::content::Content;
 use super::denial::Denial;
 use super::head::Head;
 use super::inject::Sent;
-use super::large::{Held, LARGE, LONGEST, Room};
+use super::large::{Held, LARGE, LONGEST, Room, Sender};
 use super::rule::{Effect, Estimate, Passage};
+use super::weight::Effort;
 use super::{Broker, Reachable};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Submit;
@@ -56,6 +57,34 @@ pub(super) struct Reservation {
     pub(super) ids: Vec<JobId>,
 }
 
+/// A body that was read.
+struct Read {
+    content: Content,
+    effort: Effort,
+    room: Option<Room>,
+}
+
+/// A body that was looked at.
+struct Looked {
+    /// The broker's own answer, if it gives one.
+    answered: Result<Option<Response<Bytes>>, Denial>,
+    member: Box<Member>,
+    /// What to send, and whether it is still what came.
+    content: (Bytes, bool),
+    room: Option<Room>,
+}
+
+fn unreadable(unreadable: Unreadable) -> Denial {
+    match unreadable {
+        Unreadable::TooLong => {
+            let message = format!("the request's content is longer than {LONGEST} bytes");
+            Denial::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+        }
+        Unreadable::Broken => Denial::new(StatusCode::BAD_REQUEST, "incomplete_body", "the content ended early"),
+        Unreadable::Crowded => Denial::crowded(),
+    }
+}
+
 impl Broker {
     pub(super) async fn prepare(
         &self,
@@ -68,17 +97,18 @@ impl Broker {
         let empty = body.is_end_stream();
         let (mut body, mut bytes, mut as_it_came, mut room) = (body, None, true, None);
         if member.operation.rule.request == Passage::Whole {
-            let (mut content, taken) = Box::pin(self.read_content(head, member.caller.user, body, &moved)).await?;
+            let read = Box::pin(self.read_content(head, member.caller.user, body, &moved)).await?;
             let named = member.operation.jobs.clone();
-            let Member { operation, caller, .. } = &mut *member;
-            if operation.rule.effect == Effect::Here {
-                let answered = provider.adapter.answer_here(operation, caller, &content);
-                let name = operation.rule.name.clone();
+            let looked = Box::pin(self.look(provider, member, read)).await?;
+            let Looked { answered, content, room: taken, .. } = looked;
+            member = looked.member;
+            if member.operation.rule.effect == Effect::Here {
+                let name = member.operation.rule.name.clone();
                 self.tally.count(member.grant, name, answered.is_err());
-                return answered.map(Prepared::Answered);
+                return answered?.map(Prepared::Answered).ok_or_else(Denial::internal);
             }
-            provider.adapter.prepare(operation, caller, &mut content)?;
-            let found: Vec<JobReference> = operation.jobs.difference(&named).cloned().collect();
+            answered?;
+            let found: Vec<JobReference> = member.operation.jobs.difference(&named).cloned().collect();
             if found.len() > MOST_FOUND {
                 return Err(Denial::bad_request("too many ids at once"));
             }
@@ -86,7 +116,7 @@ impl Broker {
             if !found.is_empty() && self.in_time(visible).await?.len() != found.len() {
                 return Err(Refusal::NotFound("job").into());
             }
-            let (read, same) = content.into_bytes();
+            let (read, same) = content;
             room = taken.filter(|_| read.len() > LARGE);
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
         } else if !empty {
@@ -103,28 +133,43 @@ impl Broker {
         Ok(Prepared::Forward(Box::new(Ready { member, payload, reservation })))
     }
 
-    /// The body, and the room that it takes. What is coded may grow, however short it is.
-    async fn read_content(
-        &self,
-        head: &Head<'_>,
-        caller: UserId,
-        body: Body,
-        moved: &Moved,
-    ) -> Result<(Content, Option<Room>), Denial> {
+    /// The body, and the room that it takes. What is coded may grow, however short it is, and so may what is made of a text.
+    async fn read_content(&self, head: &Head<'_>, caller: UserId, body: Body, moved: &Moved) -> Result<Read, Denial> {
         let coding = head.list(header::CONTENT_ENCODING).ok_or_else(|| Denial::bad_request("this is no coding"))?;
         let body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
-        let unreadable = |unreadable| match unreadable {
-            Unreadable::TooLong => {
-                let message = format!("the request's content is longer than {LONGEST} bytes");
-                Denial::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-            }
-            Unreadable::Broken => Denial::new(StatusCode::BAD_REQUEST, "incomplete_body", "the content ended early"),
-        };
-        let Held { bytes, mut room } = self.large.read(caller, body).await.map_err(unreadable)?;
-        if room.is_none() && !matches!(coding.as_str(), "" | "identity") {
-            room = Some(self.large.room(caller).await.map_err(unreadable)?);
+        let Held { bytes, mut room } = self.large.read(caller, body, Sender::Client).await.map_err(unreadable)?;
+        let mut content = Content::new(bytes, &coding);
+        let mut effort = Effort::Large;
+        if room.is_none() && content.is_coded() {
+            let look = move || (content.effort(), content);
+            (effort, content) = self.workshop.run(caller, Sender::Client, look).await.map_err(unreadable)?;
+        } else if room.is_none() {
+            effort = content.effort();
         }
-        Ok((Content::new(bytes, &coding), room))
+        if room.is_none() && effort == Effort::Large {
+            room = Some(self.large.room(caller, Sender::Client).await.map_err(unreadable)?);
+        }
+        Ok(Read { content, effort, room })
+    }
+
+    /// Has the adapter look at the body, change it, and perhaps answer.
+    async fn look(&self, provider: &Reachable, mut member: Box<Member>, read: Read) -> Result<Looked, Denial> {
+        let (adapter, user) = (Arc::clone(&provider.adapter), member.caller.user);
+        let Read { mut content, effort, room } = read;
+        let look = move || {
+            let Member { operation, caller, .. } = &mut *member;
+            let answered = if operation.rule.effect == Effect::Here {
+                adapter.answer_here(operation, caller, &content).map(Some)
+            } else {
+                adapter.prepare(operation, caller, &mut content).map(|()| None)
+            };
+            Looked { answered, member, content: content.into_bytes(), room }
+        };
+        if effort == Effort::Little {
+            Ok(look())
+        } else {
+            self.workshop.run(user, Sender::Client, look).await.map_err(unreadable)
+        }
     }
 
     /// Reserves what the request submits; a refusal is remembered, the first of many as an event of its own.

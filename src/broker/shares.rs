@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::domain::UserId;
 
@@ -22,16 +22,22 @@ impl Shares {
 
     /// Waits for the caller's turn, which lasts as long as what is given is kept.
     pub async fn turn(&self, caller: UserId) -> Result<OwnedSemaphorePermit, AcquireError> {
-        let share = {
-            let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-            each.retain(|_, share| share.strong_count() > 0);
-            let known = each.get(&caller).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let share = Arc::new(Semaphore::new(self.at_once));
-                each.insert(caller, Arc::downgrade(&share));
-                share
-            })
-        };
-        share.acquire_owned().await
+        self.share(caller).acquire_owned().await
+    }
+
+    /// The same for who does not wait.
+    pub fn turn_at_once(&self, caller: UserId) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.share(caller).try_acquire_owned()
+    }
+
+    fn share(&self, caller: UserId) -> Arc<Semaphore> {
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        each.retain(|_, share| share.strong_count() > 0);
+        let known = each.get(&caller).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let share = Arc::new(Semaphore::new(self.at_once));
+            each.insert(caller, Arc::downgrade(&share));
+            share
+        })
     }
 }

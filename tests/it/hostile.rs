@@ -6,6 +6,7 @@ mod framing;
 mod heads;
 mod ids;
 mod requests;
+mod rooms;
 mod sizes;
 
 /// Places in an answer, and renderings of the credential to put there.

@@ -21,6 +21,8 @@ struct Layer {
     input: Bytes,
     /// The last step filled its buffer, so that more may come of what was read already.
     full: bool,
+    /// How much has come of it, in bytes.
+    yielded: usize,
 }
 
 /// What a step of decoding came to.
@@ -42,7 +44,7 @@ impl Decoding {
                 if layers.len() == MOST_CODINGS {
                     return Err(CleanError::TooManyCodings);
                 }
-                layers.push(Layer { decoder, input: Bytes::new(), full: false });
+                layers.push(Layer { decoder, input: Bytes::new(), full: false, yielded: 0 });
             }
         }
         layers.reverse();
@@ -72,6 +74,11 @@ impl Decoding {
         Ok(Progress::Working)
     }
 
+    /// The most that has come of any of the codings, in bytes: of one within another there may be much, and in the end nothing.
+    fn longest(&self) -> usize {
+        self.layers.iter().map(|layer| layer.yielded).max().unwrap_or_default()
+    }
+
     /// Whether the text was whole.
     pub(super) fn finish(&self) -> Result<(), CleanError> {
         let whole = self.layers.iter().all(|layer| layer.decoder.may_end());
@@ -84,6 +91,7 @@ impl Layer {
         let mut out = BytesMut::zeroed(STEP);
         let step = self.decoder.step(&self.input, &mut out)?;
         self.full = step.written == out.len();
+        self.yielded += step.written;
         out.truncate(step.written);
         self.input = self.input.split_off(step.read);
         Ok(out.freeze())
@@ -91,22 +99,23 @@ impl Layer {
 }
 
 /// Undoes the content codings of a whole text, which may come to `limit` bytes; each coding on the way to it may, too.
-pub fn decode_whole(codings: &str, bytes: &[u8], limit: usize) -> Result<Vec<u8>, CleanError> {
+pub fn decode_whole(codings: &str, bytes: &Bytes, limit: usize) -> Result<Bytes, CleanError> {
+    let Some(mut decoding) = Decoding::new(codings)? else {
+        return if bytes.len() > limit { Err(CleanError::TooLong) } else { Ok(bytes.clone()) };
+    };
     let mut whole = Vec::new();
-    match Decoding::new(codings)? {
-        None => whole.extend_from_slice(bytes),
-        Some(mut decoding) => {
-            decoding.feed(Bytes::copy_from_slice(bytes));
-            loop {
-                match decoding.step()? {
-                    Progress::Output(part) if whole.len() + part.len() > limit => return Err(CleanError::TooLong),
-                    Progress::Output(part) => whole.extend_from_slice(&part),
-                    Progress::Working => {}
-                    Progress::Hungry => break,
-                }
-            }
-            decoding.finish()?;
+    decoding.feed(bytes.clone());
+    loop {
+        let progress = decoding.step()?;
+        if decoding.longest() > limit {
+            return Err(CleanError::TooLong);
+        }
+        match progress {
+            Progress::Output(part) => whole.extend_from_slice(&part),
+            Progress::Working => {}
+            Progress::Hungry => break,
         }
     }
-    if whole.len() > limit { Err(CleanError::TooLong) } else { Ok(whole) }
+    decoding.finish()?;
+    Ok(whole.into())
 }

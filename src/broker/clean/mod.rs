@@ -20,6 +20,7 @@ mod tests;
 
 pub use body::CleanBody;
 pub use coding::decode_whole;
+pub use error::CleanError;
 pub use filter::clean;
 pub use needles::Needles;
 pub use rewrites::Rewrites;
