@@ -18,7 +18,7 @@ use crate::domain::{JobKind, JobReference};
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
 /// Most problems in one submission. (The client sends up to 20.)
-const MOST_PROBLEMS: usize = 1000;
+const MOST_PROBLEMS: usize = 100;
 
 /// What of a problem is looked at. Its answer has solutions in it, which are long.
 const TELLS: &[&str] = &["/id", "/status", "/metadata/status", "/answer/timing", "/answer/data/info"];

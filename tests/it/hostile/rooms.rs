@@ -74,6 +74,16 @@ async fn small_objects_in_numbers() {
     assert_eq!(submit(&lab, &lab.key, "", numbers.as_bytes()).await.status(), 200);
 }
 
+/// Each problem is a job and an event.
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_in_numbers() {
+    let lab = lab(|patience| patience).await;
+    let problems = |count| json!(vec![json!({}); count]).to_string();
+    expect_error(&submit(&lab, &lab.key, "", problems(101).as_bytes()).await, 400, "invalid_request");
+    assert_eq!(lab.upstream.seen().len(), 0);
+    assert_eq!(submit(&lab, &lab.key, "", problems(100).as_bytes()).await.status(), 200);
+}
+
 /// Who has waited for room in vain is told so; what needs none does not wait for any.
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_no_room() {
