@@ -16,7 +16,8 @@ use crate::support::wire::{Wire, ask, parse};
 async fn lab(patience: impl FnOnce(Patience) -> Patience) -> Lab {
     let upstream = Upstream::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
     let mut configuration = configuration(&upstream);
-    configuration.broker.patience = patience(configuration.broker.patience);
+    // As in life, but for what a test is about: megabytes take their time where much else runs.
+    configuration.broker.patience = patience(Patience::default());
     Lab::with(configuration, upstream).await
 }
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use luna_organizations::broker::Patience;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::renderings::gzip;
-use crate::support::lab::{Lab, expect_error};
-use crate::support::upstream::{Reply, Step};
+use crate::support::lab::{Lab, configuration, expect_error};
+use crate::support::upstream::{Reply, Step, Upstream};
 
 const MEGABYTE: u64 = 1024 * 1024;
 
@@ -71,7 +72,12 @@ async fn too_many_values_are_not_read() {
 /// What is too large for everybody to hold at once is held until its reader has it: who does not read waits for oneself.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_hold_their_own_room_only() {
-    let lab = lab().await;
+    let upstream = Upstream::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
+    let mut configuration = configuration(&upstream);
+    // 32 MB take their time where much else runs.
+    configuration.broker.patience = Patience { room: Duration::from_mins(5), ..Patience::default() };
+    let lab = Lab::with(configuration, upstream).await;
+    assert_eq!(lab.submit(&lab.key).await, "mine");
     let (_, bobs_key) = lab.somebody(&lab.app.root, "bob").await;
     // More than the system's buffers take.
     let list = json!([{"id": "mine", "padding": "x".repeat(32 * 1024 * 1024)}, {"id": "bobs"}]);
@@ -88,17 +94,18 @@ async fn slow_readers_hold_their_own_room_only() {
     for _ in 0..2 {
         let mut stream = ask(&lab.key).await;
         stream.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
         held.push(stream);
     }
     let mut third = ask(&lab.key).await;
     let early = timeout(Duration::from_secs(3), third.read_exact(&mut start)).await;
     assert!(early.is_err(), "two are held already: {}", String::from_utf8_lossy(&start));
     // Somebody else is not held up.
-    let bobs = timeout(Duration::from_mins(1), lab.ask_with(&bobs_key, "GET", "problems/", "")).await.unwrap();
+    let bobs = timeout(Duration::from_mins(2), lab.ask_with(&bobs_key, "GET", "problems/", "")).await.unwrap();
     assert_eq!((bobs.status(), bobs.json()), (200, json!([])));
     let mut rest = Vec::new();
-    timeout(Duration::from_mins(1), held.pop().unwrap().read_to_end(&mut rest)).await.expect("it comes").unwrap();
+    timeout(Duration::from_mins(2), held.pop().unwrap().read_to_end(&mut rest)).await.expect("it comes").unwrap();
     assert!(rest.len() > 32 * 1024 * 1024);
-    timeout(Duration::from_mins(1), third.read_exact(&mut start)).await.expect("its turn has come").unwrap();
+    timeout(Duration::from_mins(2), third.read_exact(&mut start)).await.expect("its turn has come").unwrap();
     assert_eq!(&start, b"HTTP/1.1 200");
 }
