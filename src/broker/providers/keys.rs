@@ -7,7 +7,7 @@ use crate::broker::head::Head;
 /// A key from what a client presents as its token.
 pub(super) fn parse(text: &str) -> Result<UseKey, Denial> {
     UseKey::parse(text.trim_ascii()).map_err(|_| {
-        let message = "this is not a Luna API key; it belongs where the provider's token would be";
+        let message = "this is not a Luna API key: put yours where the provider's token would be";
         Denial { message: message.to_owned(), ..Denial::no_key() }
     })
 }

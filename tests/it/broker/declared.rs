@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::App;
 use crate::support::notebook::{self, Notebook, SECRET, ledger};
+use crate::support::paths;
 use crate::support::upstream::{Seen, Upstream};
 
 const PLACE: (&str, &str) = ("x-auth-token", "");
@@ -100,4 +101,30 @@ async fn providers_tell_what_is_allowed() {
         json!({"name": "jobs:take", "method": "DELETE", "path": "/da/v4/async/jobs/result/{job}"})
     ));
     assert_eq!(of("qctrl")["operations"], json!([]));
+}
+
+/// What a submission costs is declared: that is reserved, neither more nor less.
+#[tokio::test]
+async fn a_fixed_amount_is_what_is_reserved() {
+    let provider = Upstream::start(answer).await;
+    let mut configuration = configuration(&provider.url());
+    let scaleway = configuration.providers.get_mut("scaleway").unwrap();
+    scaleway.estimate = Some(10_000);
+    for operation in &mut scaleway.operations {
+        match operation.name.as_str() {
+            "sessions:create" => operation.amount = Some(50_000),
+            "jobs:submit" => operation.amount = Some(0),
+            _ => {}
+        }
+    }
+    let app = App::start_with(configuration).await;
+    let token = notebook::token(&app, "scaleway").await;
+    app.admin.put(&paths::quota(&app.root, &token), &json!({"quota": 20_000})).await.expect(200);
+    let ada = Notebook::new(&app, &app.member(&app.root, "ada").await, &token, PLACE).await;
+    let submit =
+        async |what: &str, name: &str| ada.send("POST", &format!("qaas/v1alpha1/{what}"), &json!({"name": name})).await;
+    assert_eq!(submit("sessions", "dear").await.expect(403)["code"], "quota_exhausted");
+    app.admin.put(&paths::quota(&app.root, &token), &json!({"quota": 1})).await.expect(200);
+    submit("jobs", "free").await.expect(200);
+    assert_eq!(ledger(&app).await["free"], Some(0));
 }

@@ -19,7 +19,7 @@ use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
-use crate::broker::rule::{AllowList, Effect, List, Operation, Passage, Rule};
+use crate::broker::rule::{AllowList, Effect, Estimate, List, Operation, Passage, Rule};
 use crate::domain::JobReference;
 use template::{ErrorTemplate, HeaderTemplate};
 
@@ -136,7 +136,9 @@ impl Adapter for Declared {
 
     fn operation(&self, head: &Head<'_>) -> Option<Operation> {
         let mut operation = self.allowed.operation(head)?;
-        for (kind, name) in &self.declared(&operation.rule)?.query_ids {
+        let declared = self.declared(&operation.rule)?;
+        operation.estimates.extend(declared.amount.map(Estimate::Known));
+        for (kind, name) in &declared.query_ids {
             let ids = head.parameters().filter(|(given, _)| given == name);
             operation.jobs.extend(ids.map(|(_, id)| JobReference { kind: (*kind).into(), id: id.into_owned() }));
         }
