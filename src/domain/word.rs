@@ -76,7 +76,8 @@ words! {
         Solver = "solver",
     }
 
-    /// What an API key is good for, at most.
+    /// What an API key is good for, at most: `full`, all that its user may do but for keys, password and sessions; `read`, looking;
+    /// `use`, looking, using tokens, and making and redeeming leases.
     KeyScope {
         /// Everything that its user may do, except managing keys and sessions.
         Full = "full",

@@ -95,6 +95,7 @@ async fn get_quota(
 /// Set the organization's limit on a token
 ///
 /// Replaces one that is set. Whatever was submitted inside the new window counts, also what was before the limit was set.
+/// Without `start`, the window begins now, and what was used earlier does not count: to change the amount alone, use PATCH.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = PutQuota,
@@ -111,6 +112,8 @@ async fn put_quota(
 }
 
 /// Change the organization's limit on a token
+///
+/// What is left out stays as it is, with what was used.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"), IfMatch), request_body = UpdateQuota,
@@ -161,6 +164,7 @@ async fn get_user_quota(
 /// Set a user's limit on a token
 ///
 /// Replaces one that is set. Whatever was submitted inside the new window counts, also what was before the limit was set.
+/// Without `start`, the window begins now, and what was used earlier does not count: to change the amount alone, use PATCH.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota/users/{user}", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"),
@@ -179,6 +183,8 @@ async fn put_user_quota(
 }
 
 /// Change a user's limit on a token
+///
+/// What is left out stays as it is, with what was used.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/qpu-tokens/{token}/quota/users/{user}", tag = "quotas",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"),
