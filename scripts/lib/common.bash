@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # What the scripts share. Source it from the repository's root, with `set -euo pipefail` in force.
 
+# ruff leaves its cache beside what it looks at, also outside the repository; whoever comes next may not write there.
+export RUFF_NO_CACHE=true
+
 fail() {
     printf '%s\n' "$*" >&2
     exit 1

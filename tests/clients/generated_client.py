@@ -41,7 +41,8 @@ def generate(server: Server, folder: Path) -> None:
         *("--path", str(document), "--config", str(config)),
         *("--meta", "none", "--output-path", str(folder / PACKAGE), "--fail-on-warning"),
     ]
-    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    # Or it leaves a cache beside the folder, where somebody else may not write afterwards.
+    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "RUFF_NO_CACHE": "true"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     check(run.returncode == 0, f"the generator is not content:\n{run.stdout}{run.stderr}")
     check("warning" not in (run.stdout + run.stderr).lower(), f"the generator warns:\n{run.stdout}{run.stderr}")
