@@ -214,16 +214,21 @@ async fn slow_clients_stop_nobody() {
     assert!(tokio::time::timeout(Duration::from_secs(1), lab.ask("POST", "problems/", "[{}]")).await.is_ok());
 }
 
+/// A token of IBM's there, whose temporary tokens come from the same place.
+async fn ibm(upstream: Upstream) -> (Lab, String) {
+    let mut configuration = configuration(&upstream);
+    let ibm = configuration.providers.entry("ibm".to_owned()).or_default();
+    (ibm.base_url, ibm.iam_url) = (Some(upstream.url()), Some(upstream.url()));
+    let lab = Lab::with(configuration, upstream).await;
+    let token = notebook::token(&lab.app, "ibm").await;
+    (lab, token)
+}
+
 /// A temporary token that comes byte by byte: all who wait for it are told soon, and the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchange_that_drips() {
     let upstream = Upstream::start(|_| dripping("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{", " ", 150)).await;
-    let mut configuration = configuration(&upstream);
-    let ibm = configuration.providers.entry("ibm".to_owned()).or_default();
-    (ibm.base_url, ibm.iam_url) =
-        (Some(format!("http://{}", upstream.address)), Some(format!("http://{}", upstream.address)));
-    let lab = Lab::with(configuration, upstream).await;
-    let token = notebook::token(&lab.app, "ibm").await;
+    let (lab, token) = ibm(upstream).await;
     let started = Instant::now();
     let (path, headers) =
         (format!("/v1/qpu/{token}/api/v1/backends"), format!("authorization: Bearer {}\r\n", lab.key));
@@ -247,12 +252,7 @@ async fn a_list_with_too_many_pages() {
         _ => Reply::default().then(Step::Wait(Duration::from_millis(200))).then_send(told(&page)),
     })
     .await;
-    let mut configuration = configuration(&upstream);
-    let ibm = configuration.providers.entry("ibm".to_owned()).or_default();
-    (ibm.base_url, ibm.iam_url) =
-        (Some(format!("http://{}", upstream.address)), Some(format!("http://{}", upstream.address)));
-    let lab = Lab::with(configuration, upstream).await;
-    let token = notebook::token(&lab.app, "ibm").await;
+    let (lab, token) = ibm(upstream).await;
     let (path, headers) = (format!("/v1/qpu/{token}/api/v1/jobs"), format!("authorization: Bearer {}\r\n", lab.key));
     // Whose jobs are none is told so after one page.
     let none = ask(&lab.app.base_url, "GET", &path, &headers, b"").await;
