@@ -57,7 +57,10 @@ fn around(router: Router<AppState>, state: AppState) -> Router {
 async fn outermost(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = name(&mut request);
-    let (span, labels) = (span(&request, &id), labels(&request));
+    let (route, method) = (request.extensions().get::<MatchedPath>().cloned(), method(&request));
+    // Without one, where there is no such route.
+    let route = route.as_ref().map_or("-", MatchedPath::as_str);
+    let span = span(&id, method, route);
     origin::find(&state, &mut request);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let mut response = span.in_scope(|| answered.unwrap_or_else(|_| after_panic()));
@@ -65,7 +68,7 @@ async fn outermost(State(state): State<AppState>, mut request: Request, next: Ne
     response.headers_mut().insert(REQUEST_ID, id);
     span.record("status", response.status().as_u16());
     span.in_scope(|| log(&response, started));
-    measure(labels, &response, started);
+    measure(route, method, &response, started);
     response
 }
 
@@ -97,10 +100,9 @@ fn name(request: &mut Request) -> HeaderValue {
 }
 
 /// A request in the log: the route's pattern and never its values, which may be e-mail addresses; no headers, no query.
-fn span(request: &Request, id: &HeaderValue) -> Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
+fn span(id: &HeaderValue, method: &str, route: &str) -> Span {
     let id = id.to_str().unwrap_or_default();
-    tracing::info_span!("request", id, method = method(request), route, status = field::Empty)
+    tracing::info_span!("request", id, method, route, status = field::Empty)
 }
 
 /// Ends a request that takes too long; what it has not committed never happened.
@@ -122,19 +124,10 @@ fn method(request: &Request) -> &'static str {
     KNOWN.into_iter().find(|known| *known == request.method().as_str()).unwrap_or("-")
 }
 
-/// What a request is counted under.
-fn labels(request: &Request) -> (MatchedOrNot, &'static str) {
-    (request.extensions().get::<MatchedPath>().cloned(), method(request))
-}
-
-/// The route's pattern, if there is such a route.
-type MatchedOrNot = Option<MatchedPath>;
-
 /// Counts and times by route, method and status.
-fn measure((route, method): (MatchedOrNot, &'static str), response: &Response, started: Instant) {
-    let route = route.as_ref().map_or("-", MatchedPath::as_str).to_owned();
+fn measure(route: &str, method: &'static str, response: &Response, started: Instant) {
     let status = response.status().as_str().to_owned();
-    let labels = [("route", route), ("method", method.to_owned()), ("status", status)];
+    let labels = [("route", route.to_owned()), ("method", method.to_owned()), ("status", status)];
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", &labels).record(started.elapsed());
 }
