@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -109,29 +109,45 @@ pub struct Timed<B> {
     moved: Moved,
 }
 
-/// When a body last moved, for who waits for an answer to it.
+/// When a body last moved and whether it broke off, for who waits for an answer to it.
 #[derive(Clone)]
 pub struct Moved {
     began: Instant,
-    milliseconds: Arc<AtomicU64>,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    milliseconds: AtomicU64,
+    broken: AtomicBool,
 }
 
 impl Moved {
     /// Now.
     #[must_use]
     pub fn new() -> Self {
-        Self { began: Instant::now(), milliseconds: Arc::default() }
+        Self { began: Instant::now(), seen: Arc::default() }
     }
 
     fn note(&self) {
         let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.milliseconds.store(passed, Ordering::Relaxed);
+        self.seen.milliseconds.store(passed, Ordering::Relaxed);
     }
 
     /// The last time.
     #[must_use]
     pub fn last(&self) -> Instant {
-        self.began + Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))
+        self.began + Duration::from_millis(self.seen.milliseconds.load(Ordering::Relaxed))
+    }
+
+    /// Whether it ended early or stood still, so that whoever took it has half of it.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.seen.broken.load(Ordering::Relaxed)
+    }
+
+    fn broke(&self) {
+        self.seen.broken.store(true, Ordering::Relaxed);
     }
 }
 
@@ -160,10 +176,14 @@ where
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.alarm = None;
             self.moved.note();
+            if matches!(frame, Some(Err(_))) {
+                self.moved.broke();
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let idle = self.idle;
         ready!(self.alarm.get_or_insert_with(|| Box::pin(sleep(idle))).as_mut().poll(context));
+        self.moved.broke();
         Poll::Ready(Some(Err(Box::new(StoodStill(idle)))))
     }
 

@@ -34,6 +34,9 @@ pub enum Failure {
     /// The provider was reached and gave no answer that could be understood.
     #[error("the provider broke off or gave no proper answer")]
     BrokenOff,
+    /// The client sent half of its request, and so the provider has got no more of it.
+    #[error("the content ended early, or stood still for too long")]
+    HalfSent,
     /// The provider was reached and gave no answer in time.
     #[error("the provider did not answer in time")]
     TimedOut,
@@ -45,6 +48,7 @@ impl From<Failure> for Denial {
             Failure::Address => (StatusCode::BAD_REQUEST, "invalid_request"),
             Failure::NotReached => (StatusCode::BAD_GATEWAY, "provider_unreachable"),
             Failure::BrokenOff => (StatusCode::BAD_GATEWAY, "provider_broke_off"),
+            Failure::HalfSent => (StatusCode::BAD_REQUEST, "incomplete_body"),
             Failure::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "provider_timed_out"),
         };
         Self::new(status, code, failure.to_string())
@@ -93,6 +97,7 @@ impl Upstream {
                 Ok(Ok(answer)) if answer.status().is_informational() => return Err(Failure::BrokenOff),
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) if error.is_connect() => return Err(Failure::NotReached),
+                Ok(Err(_)) if moved.is_broken() => return Err(Failure::HalfSent),
                 Ok(Err(_)) => return Err(Failure::BrokenOff),
                 Err(_) if moved.last() + self.patience.answer > deadline => {}
                 Err(_) => return Err(Failure::TimedOut),

@@ -216,6 +216,40 @@ async fn a_submission_may_not_drip_for_ever() {
     assert_eq!(states, ["open", "expired"]);
 }
 
+/// A problem that goes on as it comes, and then is cut in half.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_problem_is_no_submission() {
+    let lab = Lab::start().await;
+    let Lab { path, headers, .. } = &lab;
+    for (length, body) in [
+        ("content-length: 100\r\n", "{\"half\":"),
+        ("transfer-encoding: chunked\r\n", "8\r\n{\"half\":\r\n"),
+        ("transfer-encoding: chunked\r\n", "8\r\n{\"half\":\r\nzz\r\n"),
+    ] {
+        let mut stream = TcpStream::connect(lab.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+        let head = format!("POST {path}/qubo/solve HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}{length}\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut bytes = Vec::new();
+        let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+        let _ = read.expect("an answer, not a hang");
+        let answer = crate::support::wire::parse(&bytes);
+        let told = (answer.status(), answer.header("luna-error"));
+        assert!(bytes.is_empty() || told == (400, "incomplete_body"), "{length}: {answer:?}");
+    }
+    let ended = async {
+        loop {
+            let states: Vec<String> =
+                sqlx::query_scalar("SELECT state FROM jobs ORDER BY id").fetch_all(&lab.app.database).await.unwrap();
+            if states == ["open", "expired", "expired", "expired"] {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), ended).await.expect("nothing stays reserved");
+}
+
 /// The worker has seen a reservation that nobody came back for, and then somebody does.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_opened_in_time_does_not_expire() {
