@@ -393,9 +393,7 @@ async fn reached(
     let row = sqlx::query!(
         r#"SELECT t.provider, t.secret_version, t.enabled, t.expires_at, r.member_of AS "member_of: OrganizationId",
                   r.admin AS "admin!",
-                  EXISTS (SELECT 1 FROM quotas q
-                           WHERE q.qpu_token_id = t.id AND (q.user_id IS NULL OR q.user_id = $3)
-                             AND ($5 < q.starts_at OR $5 > q.ends_at)) AS "outside_window!"
+                  outside_window(t.id, $3, $5) AS "outside_window!"
              FROM qpu_tokens t CROSS JOIN LATERAL reach($3, t.organization_id, t.inherited, $4) r
             WHERE t.id = $1 AND t.organization_id = $2"#,
         token.uuid(),

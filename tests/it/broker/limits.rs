@@ -144,6 +144,51 @@ async fn a_window_that_is_not_open() {
     lab.submit(&lab.key).await;
 }
 
+/// Each limit's window shuts out whom the limit is for and nobody else, for as long as there is that limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_of_several_limits() {
+    let (lab, _) = lab().await;
+    let (bob, bobs_key) = lab.somebody(&lab.app.root, "bob").await;
+    let now = lab.app.clock.now();
+    let window =
+        |from: i64, until: i64| json!({"start": now + TimeDelta::days(from), "end": now + TimeDelta::days(until)});
+    let (open, passed, to_come) = (window(-1, 1), window(-2, -1), window(1, 2));
+    let root = &lab.app.root;
+    let everybodys = paths::quota(root, &lab.token);
+    let [adas, bobs] = [&lab.ada, &bob].map(|user| paths::user_quota(root, &lab.token, &user.id));
+    for (path, window, who_is_in) in [
+        (&bobs, Some(&passed), [true, false]),
+        (&adas, Some(&open), [true, false]),
+        (&everybodys, Some(&to_come), [false, false]),
+        (&everybodys, None, [true, false]),
+        (&bobs, Some(&open), [true, true]),
+        (&adas, Some(&to_come), [false, true]),
+        (&everybodys, Some(&open), [false, true]),
+        (&adas, None, [true, true]),
+        (&everybodys, Some(&passed), [false, false]),
+        (&everybodys, Some(&open), [true, true]),
+    ] {
+        let answer = match window {
+            Some(window) if lab.app.admin.get(path).await.status == 200 => lab.app.admin.patch(path, window).await,
+            Some(window) => {
+                let mut quota = window.clone();
+                quota["quota"] = json!(1000);
+                lab.app.admin.put(path, &quota).await
+            }
+            None => lab.app.admin.delete(path).await,
+        };
+        assert!(answer.status.is_success(), "{}", answer.text);
+        for (key, is_in) in [&lab.key, &bobs_key].into_iter().zip(who_is_in) {
+            let answer = lab.ask_with(key, "GET", "solvers/remote/", "").await;
+            if is_in {
+                assert_eq!(answer.status(), 200, "{path} {window:?}");
+            } else {
+                expect_error(&answer, 403, "quota_not_active");
+            }
+        }
+    }
+}
+
 /// Refused at the provider, nothing is promised any more; twice as many can be tried.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_provider_refuses_is_free() {
