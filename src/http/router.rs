@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, Span};
 
 use super::origin::RequestId;
 use super::problem::Problem;
@@ -66,7 +66,6 @@ async fn outermost(State(state): State<AppState>, mut request: Request, next: Ne
     let mut response = span.in_scope(|| answered.unwrap_or_else(|_| after_panic()));
     protect(&mut response);
     response.headers_mut().insert(REQUEST_ID, id);
-    span.record("status", response.status().as_u16());
     span.in_scope(|| log(&response, started));
     measure(route, method, &response, started);
     response
@@ -74,11 +73,11 @@ async fn outermost(State(state): State<AppState>, mut request: Request, next: Ne
 
 /// Tells of an answer. A job is polled many times, which the audit log counts: what went well at the broker is told to whoever asks.
 fn log(response: &Response, started: Instant) {
-    let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+    let (status, milliseconds) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
     if response.extensions().get::<qpu::Brokered>().is_some() && response.status().is_success() {
-        tracing::debug!(milliseconds, "answered");
+        tracing::debug!(status, milliseconds, "answered");
     } else {
-        tracing::info!(milliseconds, "answered");
+        tracing::info!(status, milliseconds, "answered");
     }
 }
 
@@ -102,7 +101,7 @@ fn name(request: &mut Request) -> HeaderValue {
 /// A request in the log: the route's pattern and never its values, which may be e-mail addresses; no headers, no query.
 fn span(id: &HeaderValue, method: &str, route: &str) -> Span {
     let id = id.to_str().unwrap_or_default();
-    tracing::info_span!("request", id, method, route, status = field::Empty)
+    tracing::info_span!("request", id, method, route)
 }
 
 /// Ends a request that takes too long; what it has not committed never happened.
