@@ -6,8 +6,7 @@ use serde_json::Value;
 use super::clean::{self, CleanError};
 use super::denial::Denial;
 use super::json::parse;
-use super::large::{LARGE, LONGEST};
-use super::weight::{Effort, effort};
+use super::room::{Effort, LARGE, LONGEST, effort};
 
 /// A body, decoded only if somebody wants to look.
 pub struct Content {

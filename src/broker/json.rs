@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::weight::weigh;
+use super::room::weigh;
 
 /// The most that a text may become, in bytes: two million numbers in an array, half a million arrays of three, or a hundred thousand
 /// small objects.

@@ -13,7 +13,8 @@
 //! What is particular to a provider is behind [`Adapter`], one file each in [`providers`]. Beside the phases, [`settle`](settle) asks
 //! about jobs that nobody comes back for, [`pages`](pages) puts a member's list together from the provider's pages,
 //! [`exchange`](exchange) keeps temporary tokens, [`tally`](tally) counts, and [`redemption`](redemption) gives a solver the
-//! credential for a lease.
+//! credential for a lease. Three rooms have walls of their own: [`clean`](clean) removes the credential from what passes,
+//! [`usage`](usage) finds out in passing what a job used, and [`room`](room) is what one request may take of everybody's machine.
 
 mod adapter;
 mod address;
@@ -23,14 +24,11 @@ mod body;
 mod clean;
 mod content;
 mod denial;
-mod events;
 mod exchange;
-mod extract;
 mod forward;
 mod head;
 mod inject;
 mod json;
-mod large;
 mod meter;
 mod pages;
 mod patience;
@@ -38,14 +36,12 @@ mod prepare;
 pub mod providers;
 mod redemption;
 mod returned;
+mod room;
 mod rule;
 mod settle;
-mod shares;
 mod tally;
 mod upstream;
-mod watched;
-mod weight;
-mod workshop;
+mod usage;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -67,11 +63,9 @@ use crate::authorization::Origin;
 use crate::domain::{ProviderName, QpuTokenId};
 use crate::repository::{self, Repository};
 use exchange::Exchanges;
-use large::Large;
-use shares::Shares;
+use room::{Large, Shares, Workshop};
 use tally::Tally;
 use upstream::Upstream;
-use workshop::Workshop;
 
 /// How many tokens' providers are remembered.
 const REMEMBERED: usize = 100_000;

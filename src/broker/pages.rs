@@ -18,7 +18,7 @@ use super::denial::Denial;
 use super::forward::Way;
 use super::head::Head;
 use super::inject::{Sent, build};
-use super::large::{Held, Sender};
+use super::room::{Held, Sender};
 use super::rule::{List, Operation, Pages};
 use super::upstream::Failure;
 

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use super::adapter::Outgoing;
 use super::body::{Body, Moved, Timed, full};
-use super::extract::Extract;
 use super::forward::Way;
 use super::upstream::boxed;
+use super::usage::Extract;
 use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState};
 use crate::repository::DueJob;

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::body::{Body, BoxError};
+use super::super::body::{Body, BoxError};
 use super::extract::Extract;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;

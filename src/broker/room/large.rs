@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::body::{Body, Unreadable};
-use super::patience::Patience;
+use super::super::body::{Body, Unreadable};
+use super::super::patience::Patience;
 use super::shares::Shares;
 use crate::domain::UserId;
 
@@ -245,9 +245,9 @@ mod tests {
     async fn who_announces_too_much_is_told_before() {
         let (large, ada) = (Large::new(Patience::default()), UserId::new());
         let places: Vec<_> = (0..OF_ONE + WAITING).map(|_| large.place(ada, Sender::Client).unwrap()).collect();
-        let announced = super::super::body::full(vec![b' '; LARGE + 1]);
+        let announced = crate::broker::full(vec![b' '; LARGE + 1]);
         assert_eq!(large.read(ada, announced, Sender::Client).await.err(), Some(Unreadable::Crowded));
-        assert!(large.read(ada, super::super::body::full("{}"), Sender::Client).await.is_ok());
+        assert!(large.read(ada, crate::broker::full("{}"), Sender::Client).await.is_ok());
         drop(places);
     }
 }

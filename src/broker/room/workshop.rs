@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::body::Unreadable;
+use super::super::body::Unreadable;
 use super::large::Sender;
 use super::shares::Shares;
 use crate::domain::UserId;
