@@ -74,7 +74,9 @@ const REMEMBERED: usize = 100_000;
 pub struct Reachable {
     /// How.
     pub adapter: Arc<dyn Adapter>,
-    /// What to reserve for a job of unknown size, in the provider's native unit.
+    /// Its native unit, as people say it.
+    pub unit: String,
+    /// What to reserve for a job of unknown size, in that unit.
     pub estimate: i64,
 }
 

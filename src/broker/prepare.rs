@@ -200,12 +200,21 @@ impl Broker {
                         self.tally.was_not_told(&grant, code);
                         return Err(error);
                     }
-                    Err(refusal.into())
+                    Err(repository::Error::Refused(refusal))
                 }
                 outcome => outcome,
             }
         };
-        let ids = self.in_time(reserved).await?;
+        let ids = self.in_time(reserved).await.map_err(|denial| match denial.code {
+            "quota_exhausted" => {
+                let (total, unit) = (amounts.iter().fold(0_i64, |sum, one| sum.saturating_add(*one)), &provider.unit);
+                let message = format!(
+                    "the limit on this QPU token has no room for the {total} {unit} that are reserved for this"
+                );
+                Denial { message, ..denial }
+            }
+            _ => denial,
+        })?;
         Ok(Reservation { grant: Arc::new(grant), kind, ids })
     }
 }

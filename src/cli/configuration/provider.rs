@@ -143,7 +143,10 @@ impl Configuration {
                     None => continue,
                 },
             };
-            reachable.insert(provider.name.clone(), Reachable { adapter, estimate: provider.estimate });
+            reachable.insert(
+                provider.name.clone(),
+                Reachable { adapter, unit: provider.unit.clone(), estimate: provider.estimate },
+            );
         }
         Ok(reachable)
     }

@@ -92,7 +92,10 @@ async fn two_users_and_three_limits() {
 async fn batches_are_all_or_nothing() {
     let (lab, sapi) = lab().await;
     lab.limit(None, 1000).await;
-    expect_error(&lab.ask("POST", "problems/", format!("[{}{{}}]", "{},".repeat(10))).await, 403, "quota_exhausted");
+    let refused = lab.ask("POST", "problems/", format!("[{}{{}}]", "{},".repeat(10))).await;
+    expect_error(&refused, 403, "quota_exhausted");
+    let message = refused.json()["error_msg"].as_str().unwrap().to_owned();
+    assert!(message.contains("no room for the 1100 nanoseconds of QPU access time that are reserved"), "{message}");
     assert_eq!((lab.limits().await, lab.upstream.seen().len()), (vec![(0, 0)], 0));
     assert_eq!(lab.ask("POST", "problems/", "[{},{},{}]").await.status(), 200);
     assert_eq!(lab.limits().await, [(0, 300)]);
