@@ -80,7 +80,12 @@ pub(super) fn operations(operations: &[OperationDeclaration]) -> Result<(), Mist
     }
     let mut seen = HashSet::new();
     for (index, operation) in operations.iter().enumerate() {
-        let wrong = |key: &str, expected: &str| Err(Mistake::new(format!("operations.{index}.{key}"), expected));
+        // People count from one, and see names.
+        let expected = |key: &str, what: &str| match key {
+            "name" => what.to_owned(),
+            _ => format!("{what} (in the operation {})", operation.name),
+        };
+        let wrong = |key: &str, what: &str| Err(Mistake::new(format!("operations.{index}.{key}"), expected(key, what)));
         let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_:".contains(&byte);
         if operation.name.is_empty() || operation.name.len() > 64 || !operation.name.bytes().all(word) {
             return wrong("name", "a name such as jobs:submit: up to 64 of a–z, 0–9, colons, - and _");

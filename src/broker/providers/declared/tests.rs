@@ -62,6 +62,9 @@ fn a_mistake_is_named() {
     ] {
         assert_eq!(mistake(&wrong), format!("operations.1.{key}"), "{wrong}");
     }
+    let twice = json!([{"name": "a", "method": "GET", "path": "a"}, {"name": "b:c", "method": "GET", "path": "a"}]);
+    let mistake = declared(&json!({"X-Key": "{token}"}), twice).err().unwrap();
+    assert!(mistake.expected.ends_with(" (in the operation b:c)"), "{}", mistake.expected);
     let read = json!([{"name": "a", "method": "GET", "path": "a"}]);
     let at = |headers: Value, operations: &Value| declared(&headers, operations.clone()).err().unwrap().key;
     assert_eq!(at(json!({}), &read), "headers");
