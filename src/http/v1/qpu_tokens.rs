@@ -211,6 +211,8 @@ async fn rotate_qpu_token(
 /// Delete a QPU token
 ///
 /// Its data keys are destroyed with it: no backup of the key ring brings the credential back.
+/// Its limits, leases and usage go, too, and its members' jobs cannot be reached through it any more: fetch the usage first, or
+/// switch the token off (`enabled`) instead.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/qpu-tokens/{token}", tag = "qpu-tokens",
     params(("organization" = Uuid, Path, description = "the organization's id"),
            ("token" = Uuid, Path, description = "the token's id"), IfMatch),
