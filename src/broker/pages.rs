@@ -2,6 +2,7 @@
 //! positions are not the provider's: the broker turns the provider's pages until it has what was asked for.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
@@ -37,6 +38,43 @@ struct Page {
     listed: usize,
 }
 
+/// The part of a list that is asked for.
+struct Part {
+    offset: usize,
+    limit: usize,
+}
+
+impl Part {
+    fn asked_for(head: &Head<'_>, pages: &Pages) -> Self {
+        let number = |name| head.parameters().find(|(known, _)| known == name)?.1.parse::<usize>().ok();
+        let limit = number(pages.limit).filter(|limit| (1..=pages.most).contains(limit)).unwrap_or(pages.most);
+        Self { offset: number(pages.offset).unwrap_or_default(), limit }
+    }
+
+    fn end(&self) -> usize {
+        self.offset.saturating_add(self.limit)
+    }
+
+    /// This part of all that is visible, in the words of the provider's last answer, with the member's own numbers.
+    fn of(&self, visible: Vec<Value>, mut answer: Value, list: &List, pages: &Pages) -> Value {
+        for pointer in &list.counts {
+            put(answer.pointer_mut(pointer), visible.len());
+        }
+        let items: Vec<Value> = visible.into_iter().skip(self.offset).take(self.limit).collect();
+        put(answer.pointer_mut(&list.items), items);
+        put(answer.get_mut(pages.limit), self.limit);
+        put(answer.get_mut(pages.offset), self.offset);
+        answer
+    }
+}
+
+/// Only where the provider has such a thing, too.
+fn put(place: Option<&mut Value>, value: impl Into<Value>) {
+    if let Some(place) = place {
+        *place = value.into();
+    }
+}
+
 impl Broker {
     /// Turns pages in its turn, and as long as any other answer may take: what costs the member one request costs the provider up
     /// to a hundred, so they come one after the other, as if the member asked for each.
@@ -62,9 +100,7 @@ impl Broker {
         list: &List,
         pages: &Pages,
     ) -> Result<Response<Body>, Denial> {
-        let number = |name| way.head.parameters().find(|(known, _)| known == name)?.1.parse::<usize>().ok();
-        let limit = number(pages.limit).filter(|limit| (1..=pages.most).contains(limit)).unwrap_or(pages.most);
-        let offset = number(pages.offset).unwrap_or_default();
+        let part = Part::asked_for(way.head, pages);
         let known = self.in_time(self.repository.count_visible_jobs(way.grant)).await?;
         let (mut visible, mut seen, mut listed) = (Vec::new(), HashSet::new(), 0);
         let mut newest = None;
@@ -83,30 +119,16 @@ impl Broker {
             let is_end = page.listed == 0 || total.is_some_and(|total| listed as u64 >= total);
             newest = Some((page.parts, rest));
             // One more than was asked for tells the client that there is more.
-            if is_end || visible.len() > offset.saturating_add(limit) || visible.len() >= known {
+            if is_end || visible.len() > part.end() || visible.len() >= known {
                 break;
             }
         }
-        let (mut parts, mut answer) = newest.ok_or_else(|| not_understood(Unreadable::Broken))?;
-        let count = visible.len();
-        let items: Vec<Value> = visible.into_iter().skip(offset).take(limit).collect();
-        if let Some(place) = answer.pointer_mut(&list.items) {
-            *place = items.into();
-        }
-        for pointer in &list.counts {
-            if let Some(place) = answer.pointer_mut(pointer) {
-                *place = count.into();
-            }
-        }
-        for (name, number) in [(pages.limit, limit), (pages.offset, offset)] {
-            if let Some(place) = answer.get_mut(name) {
-                *place = number.into();
-            }
-        }
+        let (mut parts, rest) = newest.ok_or_else(|| not_understood(Unreadable::Broken))?;
         parts.headers.remove(header::ETAG);
-        Ok(Response::from_parts(parts, full(answer.to_string())))
+        Ok(Response::from_parts(parts, full(part.of(visible, rest, list, pages).to_string())))
     }
 
+    /// Asks for one page, books what it tells, and leaves of it what the caller may see.
     async fn page(&self, way: Way<'_>, mut operation: Operation, list: &List) -> Result<Page, Denial> {
         let adapter = way.adapter;
         let sent = Sent { bytes: None, as_it_came: false };
@@ -126,20 +148,18 @@ impl Broker {
         let (Held { bytes, room: _room }, _, value) =
             self.parsed(caller, sender, held).await.map_err(not_understood)?;
         let mut value = value.ok_or_else(broken)?;
-        let operation = std::sync::Arc::new(operation);
+        let operation = Arc::new(operation);
         let exchanged = injected.exchanged.as_ref();
         let asked = Asked { adapter, operation: &operation, door: way.door, grant: way.grant, exchanged };
         let learned = adapter.learn(&operation, status, &mut value);
         self.learned(&asked, None, learned).await?;
         let items = value.pointer(&list.items).and_then(Value::as_array);
         let listed = items.map(Vec::len).ok_or_else(broken)?;
-        let total: Vec<Value> = list.counts.iter().filter_map(|count| value.pointer(count).cloned()).collect();
-        self.keep_visible(way.grant, list, &mut value).await?;
         // The provider's own numbers tell where its list ends.
-        for (pointer, number) in list.counts.iter().zip(total) {
-            if let Some(place) = value.pointer_mut(pointer) {
-                *place = number;
-            }
+        let counts: Vec<Value> = list.counts.iter().filter_map(|count| value.pointer(count).cloned()).collect();
+        self.keep_visible(way.grant, list, &mut value).await?;
+        for (pointer, count) in list.counts.iter().zip(counts) {
+            put(value.pointer_mut(pointer), count);
         }
         let Some(Value::Array(visible)) = value.pointer_mut(&list.items).map(Value::take) else { return Err(broken()) };
         Ok(Page { parts, bytes, rest: Some(value), visible, listed })
