@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Why a body ended early.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -95,15 +95,16 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Unreadable> {
     Ok(if bytes.is_empty() { first } else { bytes.freeze() })
 }
 
-/// The body stood still for too long.
+/// The body did not come in time.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing came for {0:?}")]
-pub struct StoodStill(Duration);
+#[error("the content took too long")]
+pub struct Late;
 
-/// Ends a body in which nothing moves.
+/// Ends a body in which nothing moves, or that takes too long altogether.
 pub struct Timed<B> {
     body: B,
     idle: Duration,
+    until: Option<Instant>,
     /// Set while the body is waited for; what is there already needs no clock.
     alarm: Option<Pin<Box<Sleep>>>,
     moved: Moved,
@@ -161,7 +162,13 @@ impl<B> Timed<B> {
     /// Nothing may come for as long as `idle`.
     #[must_use]
     pub const fn new(body: B, idle: Duration, moved: Moved) -> Self {
-        Self { body, idle, alarm: None, moved }
+        Self { body, idle, until: None, alarm: None, moved }
+    }
+
+    /// Nothing may come after this, either.
+    #[must_use]
+    pub fn until(self, end: Instant) -> Self {
+        Self { until: Some(end), ..self }
     }
 }
 
@@ -176,15 +183,21 @@ where
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.alarm = None;
             self.moved.note();
+            let is_late = frame.is_some() && self.until.is_some_and(|end| Instant::now() >= end);
+            let frame = frame.map(|frame| if is_late { Err(Late.into()) } else { frame.map_err(Into::into) });
             if matches!(frame, Some(Err(_))) {
                 self.moved.broke();
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            return Poll::Ready(frame);
         }
-        let idle = self.idle;
-        ready!(self.alarm.get_or_insert_with(|| Box::pin(sleep(idle))).as_mut().poll(context));
+        let (idle, until) = (self.idle, self.until);
+        let alarm = self.alarm.get_or_insert_with(|| {
+            let still = Instant::now() + idle;
+            Box::pin(sleep_until(until.map_or(still, |end| end.min(still))))
+        });
+        ready!(alarm.as_mut().poll(context));
         self.moved.broke();
-        Poll::Ready(Some(Err(Box::new(StoodStill(idle)))))
+        Poll::Ready(Some(Err(Late.into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -72,10 +72,7 @@ impl Denial {
     /// Whether the provider may have done something all the same.
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
-        !matches!(
-            self.code,
-            "provider_unreachable" | "credential_unfit" | "invalid_request" | "credential_refused" | "incomplete_body"
-        )
+        !matches!(self.code, "provider_unreachable" | "credential_unfit" | "invalid_request" | "credential_refused")
     }
 }
 

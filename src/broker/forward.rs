@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::{Method, Response};
 use hyper::body::Incoming;
-use tokio::time::timeout;
 
 use super::adapter::Adapter;
 use super::admit::Member;
@@ -18,7 +17,6 @@ use super::meter::NOT_RECORDED;
 use super::prepare::{Payload, Ready, Reservation};
 use super::rule::{Effect, Operation};
 use super::tally::Counted;
-use super::upstream::Failure;
 use super::{Broker, Door};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Use;
@@ -77,11 +75,7 @@ impl Broker {
         let outgoing = build(&**adapter, &operation, head, sent);
         let mut injected = self.inject(&**adapter, &mut operation, outgoing, binding, sealed).await?;
         let body = injected.outgoing.body.take().map_or(body, full);
-        let answer = self.upstream.send(injected.outgoing, body, &moved);
-        let answer = match operation.rule.effect {
-            Effect::Submit(_) => timeout(self.patience.submission, answer).await.unwrap_or(Err(Failure::TimedOut))?,
-            Effect::Read | Effect::Cancel | Effect::Here => answer.await?,
-        };
+        let answer = self.upstream.send(injected.outgoing, body, &moved).await?;
         drop(room);
         let exchanged = injected.exchanged.as_ref();
         let asked = Asked { adapter, operation: &Arc::new(operation), door, grant, exchanged };

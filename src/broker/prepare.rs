@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use super::admit::Member;
 use super::body::{Body, Moved, Timed, Unreadable, full};
@@ -119,7 +120,11 @@ impl Broker {
             room = taken.filter(|_| read.len() > LARGE);
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
         } else if !empty {
-            body = Timed::new(body, self.patience.idle, moved.clone()).boxed_unsync();
+            let timed = Timed::new(body, self.patience.idle, moved.clone());
+            body = match member.operation.rule.effect {
+                Effect::Submit(_) => timed.until(Instant::now() + self.patience.submission).boxed_unsync(),
+                Effect::Read | Effect::Cancel | Effect::Here => timed.boxed_unsync(),
+            };
         }
         let reservation = match (member.operation.rule.effect, member.submit.take()) {
             (Effect::Submit(kind), Some(grant)) => {

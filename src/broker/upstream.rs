@@ -35,7 +35,7 @@ pub enum Failure {
     #[error("the provider broke off or gave no proper answer")]
     BrokenOff,
     /// The client sent half of its request, and so the provider has got no more of it.
-    #[error("the content ended early, or stood still for too long")]
+    #[error("the content ended early, or took too long")]
     HalfSent,
     /// The provider was reached and gave no answer in time.
     #[error("the provider did not answer in time")]

@@ -210,10 +210,33 @@ async fn a_submission_may_not_drip_for_ever() {
         panic!("no answer");
     };
     let answer = timeout(Duration::from_secs(20), dripping).await.expect("it ends");
-    assert_eq!((answer.status(), answer.header("luna-error")), (424, "provider_timed_out"), "{answer:?}");
+    assert_eq!((answer.status(), answer.header("luna-error")), (400, "incomplete_body"), "{answer:?}");
+    assert!(answer.text().contains("is not known"), "{answer:?}");
     let states: Vec<String> =
         sqlx::query_scalar("SELECT state FROM jobs ORDER BY id").fetch_all(&lab.app.database).await.unwrap();
     assert_eq!(states, ["open", "expired"]);
+}
+
+/// What comes whole at the last moment is the provider's to answer, and counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_to_submit_is_over_with_the_last_byte() {
+    let lab = Lab::start_with(Patience { submission: Duration::from_secs(2), ..Patience::default() }).await;
+    lab.upstream.always(Reply::json(200, &json!({"job_id": "late"})).after(Duration::from_secs(2)));
+    let mut stream = TcpStream::connect(lab.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+    let Lab { path, headers, .. } = &lab;
+    let head = format!("POST {path}/qubo/solve HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}");
+    stream.write_all(format!("{head}content-length: 2\r\n\r\n{{").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stream.write_all(b"}").await.unwrap();
+    let mut bytes = Vec::new();
+    timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.expect("it ends").unwrap();
+    let answer = crate::support::wire::parse(&bytes);
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let jobs: Vec<(String, String)> = sqlx::query_as("SELECT state, provider_job_id FROM jobs ORDER BY id")
+        .fetch_all(&lab.app.database)
+        .await
+        .unwrap();
+    assert_eq!(jobs.last().unwrap(), &("open".to_owned(), "late".to_owned()));
 }
 
 /// A problem that goes on as it comes, and then is cut in half.
