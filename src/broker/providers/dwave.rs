@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Addresses, base, json_denial, keys};
+use super::{Addresses, base, in_just_this_way, json_denial, keys};
 use crate::authentication::UseKey;
 use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 use crate::broker::address::below;
@@ -98,9 +98,11 @@ impl Adapter for Dwave {
             }
             ("problems:submit", Value::Array(problems)) => {
                 operation.estimates = vec![Estimate::Unknown; problems.len()];
-                operation.jobs.extend(problems.iter().filter_map(upload));
+                for problem in problems {
+                    operation.jobs.extend(upload(problem)?);
+                }
             }
-            ("problems:submit", problem) => operation.jobs.extend(upload(problem)),
+            ("problems:submit", problem) => operation.jobs.extend(upload(problem)?),
             ("problems:cancel", Value::Array(ids)) if ids.iter().all(Value::is_string) => {
                 operation.jobs.extend(ids.iter().filter_map(Value::as_str).map(JobReference::job));
             }
@@ -196,9 +198,18 @@ impl Adapter for Dwave {
 }
 
 /// The upload that a problem's data is in, if it is.
-fn upload(problem: &Value) -> Option<JobReference> {
-    let data = problem.get("data")?;
-    (data.get("format")?.as_str()? == "ref").then(|| data.get("data")?.as_str().map(JobReference::upload)).flatten()
+fn upload(problem: &Value) -> Result<Option<JobReference>, Denial> {
+    in_just_this_way(problem, &["data"])?;
+    let Some(data) = problem.get("data") else { return Ok(None) };
+    in_just_this_way(data, &["data", "format"])?;
+    match (data.get("format"), data.get("data")) {
+        (Some(Value::String(format)), Some(Value::String(id))) if format == "ref" => {
+            Ok(Some(JobReference::upload(id.as_str())))
+        }
+        (Some(Value::String(format)), _) if !format.eq_ignore_ascii_case("ref") => Ok(None),
+        (None, _) => Ok(None),
+        _ => Err(Denial::bad_request("the data of a problem is none that can be understood")),
+    }
 }
 
 /// Whether a region is the one that the token's address leads to.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Addresses, json_denial, keys, title};
+use super::{Addresses, in_just_this_way, json_denial, keys, title};
 use crate::authentication::UseKey;
 use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 use crate::broker::content::Content;
@@ -132,8 +132,12 @@ impl Adapter for Ionq {
             "jobs:submit" | "jobs:clone" => {
                 let body = content.json()?;
                 own_project(&body)?;
-                let named = |member| body.get(member).and_then(Value::as_str);
-                operation.jobs.extend(named("session_id").map(JobReference::session));
+                in_just_this_way(&body, &["session_id", "project_id", "parent", "parent_job_id", "dry_run"])?;
+                match body.get("session_id") {
+                    None | Some(Value::Null) => {}
+                    Some(Value::String(id)) => drop(operation.jobs.insert(JobReference::session(id.as_str()))),
+                    Some(_) => return Err(Denial::bad_request("session_id must be a session's id")),
+                }
                 // A job below another one would be taken for a part of it, which is paid with the whole.
                 if ["parent", "parent_job_id"].into_iter().filter_map(|member| body.get(member)).any(|of| !of.is_null())
                 {

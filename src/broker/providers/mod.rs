@@ -55,6 +55,16 @@ pub(super) fn deny_at_large(denial: &Denial) -> Response<Bytes> {
     )
 }
 
+/// Refuses an object that has one of these members in another spelling: there are readers that do not mind, and would see what was
+/// not looked at here.
+fn in_just_this_way(value: &Value, names: &[&str]) -> Result<(), Denial> {
+    let is_meant = |known: &str, name: &str| known != name && known.eq_ignore_ascii_case(name);
+    let members = value.as_object();
+    let strange =
+        members.and_then(|members| names.iter().find(|name| members.keys().any(|known| is_meant(known, name))));
+    strange.map_or(Ok(()), |name| Err(Denial::bad_request(&format!("{name:?} must be written in just this way"))))
+}
+
 /// A status in words.
 pub(super) fn title(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or("Error")

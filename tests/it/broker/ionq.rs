@@ -148,6 +148,18 @@ async fn what_a_body_names_must_be_the_callers() {
     let twice = ada.request("DELETE", "v0.4/jobs").body(r#"{"ids": ["foreign"], "ids": ["done"]}"#);
     assert_eq!(twice.send().await.unwrap().status(), 400);
     assert_eq!(ionq.take_lines(), [""; 0]);
+    // Some readers take a name in any spelling, or a value for what it looks like.
+    for (name, value) in [
+        ("Session_Id", json!("other")),
+        ("session_id", json!(["other"])),
+        ("session_id", json!(5)),
+        ("Project_Id", json!("other")),
+        ("PARENT_JOB_ID", json!("other")),
+        ("Dry_Run", json!(true)),
+    ] {
+        ada.send("POST", "v0.4/jobs", &json!({"name": "x", name: value})).await.expect(400);
+    }
+    assert_eq!(ionq.take_lines(), [""; 0]);
     bob.send("POST", "v0.4/jobs", &json!({"name": "y", "session_id": "session"})).await.expect(200);
 }
 

@@ -228,6 +228,17 @@ async fn uploads_are_no_jobs() {
     assert_eq!(lab.ask("POST", "bqm/multipart", "{\"size\": 5}").await.status(), 200);
     let (_, bobs_key) = lab.somebody(&lab.app.root, "bob").await;
     let problem = json!([{"data": {"format": "ref", "data": "upload-1"}}]).to_string();
+    for strange in [
+        json!([{"data": {"format": "REF", "data": "upload-1"}}]),
+        json!([{"data": {"format": ["ref"], "data": "upload-1"}}]),
+        json!([{"data": {"format": "ref", "data": ["upload-1"]}}]),
+        json!([{"data": {"Format": "ref", "data": "upload-1"}}]),
+        json!([{"Data": {"format": "ref", "data": "upload-1"}}]),
+        json!({"data": {"format": "ref", "Data": "upload-1"}}),
+    ] {
+        let answer = lab.ask_with(&bobs_key, "POST", "problems/", strange.to_string()).await;
+        expect_error(&answer, 400, "invalid_request");
+    }
     let part = "bqm/multipart/upload-1/part/1";
     expect_error(&lab.ask_with(&bobs_key, "PUT", part, "12345").await, 404, "not_found");
     expect_error(&lab.ask_with(&bobs_key, "POST", "problems/", &problem).await, 404, "not_found");

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::{keys, raw_denial};
+use super::{in_just_this_way, keys, raw_denial};
 use crate::authentication::UseKey;
 use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 use crate::broker::content::Content;
@@ -211,9 +211,7 @@ fn ids(body: &Value, pointer: &str) -> Result<BTreeSet<String>, Denial> {
     for name in pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")) {
         let next = match place {
             Value::Object(members) => {
-                if members.keys().any(|known| *known != name && known.eq_ignore_ascii_case(&name)) {
-                    return Err(Denial::bad_request(&format!("{name:?} must be written in just this way")));
-                }
+                in_just_this_way(place, &[&name])?;
                 members.get(&name)
             }
             place => name.parse::<usize>().ok().and_then(|index| place.get(index)),
