@@ -37,6 +37,8 @@ pub(super) async fn run(layout: &Layout, binaries: &Binaries, account: &Account)
     create_role_and_database(&new, binaries, account).await?;
 
     fs::rename(&new, &layout.data).map_err(ClusterError::file("create", &layout.data))?;
+    // What a killed service had started may have gone on writing for a moment; it has ended by now.
+    sweep(&layout.directory);
     File::open(&layout.directory)
         .and_then(|directory| directory.sync_all())
         .map_err(ClusterError::file("sync", &layout.directory))

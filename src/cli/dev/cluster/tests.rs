@@ -235,6 +235,25 @@ async fn sweeps_away_what_an_interrupted_start_left() {
     cluster.stop().await.unwrap();
 }
 
+/// What a killed service has started may go on for a moment, and writes while it is swept away.
+#[tokio::test]
+async fn sweeps_away_what_an_interrupted_start_still_writes() {
+    let scratch = Scratch::new(0o755);
+    let half = scratch.cluster().join("data.new-0").join("base");
+    fs::create_dir_all(&half).unwrap();
+    let writes = std::thread::spawn(move || {
+        for _ in 0..20 {
+            let _ = fs::create_dir_all(&half);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let cluster = Cluster::start(&scratch.cluster()).await.unwrap();
+    writes.join().unwrap();
+    let left = fs::read_dir(scratch.cluster()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.filter(|name| name.to_string_lossy().starts_with("data.new-")).count(), 0);
+    cluster.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_second_service_is_told_who_is_there() {
     let scratch = Scratch::new(0o755);
