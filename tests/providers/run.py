@@ -68,6 +68,11 @@ def through_service(name: str, suite: Suite, fake: StandIn, service: Service, ar
         run(token=keys[0], foreign=list(before), log=variant, only=suite.quick, arguments=arguments)
     mine = [key for key, job in fake.usage()["jobs"].items() if not job["foreign"] and job["amount"]]
     run(token=keys[1], foreign=[*before, *mine[:1]], log="second", only=suite.neighbour)
+    if suite.at_root:
+        root = service.mount(token["id"])
+        arguments = [*suite.arguments, "--root", root]
+        use = f"{service.base_url}/v1/qpu/{token['id']}"
+        run(token=keys[1], foreign=mine[:1], log="root", only=suite.at_root, arguments=arguments, use=use)
 
     fake.check()
     if fake.foreign() != before:

@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -23,21 +24,35 @@ class Service:
     """Its process, and its first admin, logged in."""
 
     def __init__(self, binary: str, log: Path, environment: dict[str, str]):
+        self.binary, self.log = binary, log
+        self.environment = environment | {"LUNA_ORGANIZATIONS_LOG_FILTER": "info,luna_organizations=trace"}
         # Open for passing through, because PostgreSQL runs as an ordinary user also below root.
         self.work = Path(tempfile.mkdtemp(prefix="providers-"))
         self.work.chmod(0o711)
-        self.log = log
-        environment = environment | {"LUNA_ORGANIZATIONS_LOG_FILTER": "info,luna_organizations=trace"}
-        command = [binary, "dev", "--data-dir", str(self.work / "data"), "--listen", "127.0.0.1:0"]
-        with open(log, "w", encoding="utf-8") as file:
+        log.unlink(missing_ok=True)
+        self._start()
+
+    def _start(self) -> None:
+        command = [self.binary, "dev", "--data-dir", str(self.work / "data"), "--listen", "127.0.0.1:0"]
+        with open(self.log, "a", encoding="utf-8") as file:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self.environment
             )
         try:
             self._await()
         except Failed:
             self.stop()
             raise
+
+    def mount(self, token: str) -> str:
+        """Starts anew with this token at the root of a listener of its own, too, and answers where that is."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self.environment |= {"LUNA_ORGANIZATIONS_BROKER__MOUNTS": f'[{{token="{token}",listen="{listen}"}}]'}
+        self._end()
+        self._start()
+        return f"http://{listen}"
 
     def _await(self) -> None:
         first_admin, deadline = self.work / "data" / "first-admin.json", time.time() + PATIENCE
@@ -91,13 +106,16 @@ class Service:
                 if secret in line:
                     raise Failed(f"{self.log}:{number} has a secret in it")
 
-    def stop(self) -> None:
+    def _end(self) -> None:
         self.process.terminate()
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def stop(self) -> None:
+        self._end()
         shutil.rmtree(self.work, ignore_errors=True)
 
 

@@ -34,6 +34,8 @@ class Suite:
     """Further arguments of the stand-in."""
     variants: dict[str, list[str]] = field(default_factory=dict)
     """Other ways to point the client at the service: the driver's arguments instead of the above."""
+    at_root: list[str] = field(default_factory=list)
+    """The checks for a client that drops the path of its address: with the token at the root of a listener of its own."""
     markers: list[str] = field(default_factory=list)
     """What else must never come back, such as access tokens that the provider made."""
 
@@ -107,6 +109,7 @@ SUITES = {
         arguments=["--endpoint", "{use}/v0.4"],
         mounts={"": ""},
         neighbour=["qiskit_run", "core_client", "isolation"],
+        at_root=["cirq_run", "cirq_others"],
     ),
     "aws": Suite(
         fake="fake_braket.py",

@@ -90,7 +90,8 @@ def run():
     own["job"] = submit()
     job = done(own["job"])
     results = list_job_results.sync(job.id, client=client).job_results
-    expect(json.loads(results[0].result) == {"00": 50, "11": 50}, f"the result {results[0].result}")
+    [run] = json.loads(json.loads(results[0].result)["serialization"])["results"]
+    expect(run["data"]["counts"] == {"0x0": 50, "0x3": 50}, f"the result {results[0].result}")
     return {"job": job.id, "duration": job.job_duration}
 
 

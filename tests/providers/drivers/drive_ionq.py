@@ -98,19 +98,46 @@ def core_whoami():
     return {"status": int(r.status_code), "body": r.content.decode()[:120]}
 
 
-def cirq_run():
-    import cirq
+def cirq_service():
     import cirq_ionq
+
+    # What it drops of the address is meant to be there.
+    host = args.root + "/some/ignored/path"
+    return cirq_ionq.Service(remote_host=host, api_key=args.token, default_target="qpu", max_retry_seconds=2)
+
+
+def cirq_run():
+    """Submits, waits, reads, finds it again, and cancels another one."""
+    import cirq
 
     q = cirq.LineQubit.range(2)
     circ = cirq.Circuit(cirq.H(q[0]), cirq.CNOT(*q), cirq.measure(*q, key="m"))
-    s = cirq_ionq.Service(
-        remote_host=args.root + "/some/ignored/path", api_key=args.token, default_target="qpu", max_retry_seconds=2
-    )
+    s = cirq_service()
     job = s.create_job(circ, repetitions=50)
     r = job.results(polling_seconds=0.1, timeout_seconds=20)
     expect(r.counts() == {0: 25, 3: 25}, f"{r.counts()}")
-    return {"id": job.job_id(), "counts": dict(r.counts())}
+    expect(s.get_job(job.job_id()).status() == "completed", "a job that is found again has ended")
+    # cirq-ionq says how many it wants in the content of a GET.
+    listed = {found.job_id() for found in s.list_jobs(limit=100)}
+    expect(job.job_id() in listed, "the own job is listed")
+    other = s.create_job(circ, repetitions=50, name="hold")
+    other.cancel()
+    expect(other.status() == "canceled", f"a cancelled job is {other.status()}")
+    return {"id": job.job_id(), "counts": dict(r.counts()), "listed": len(listed)}
+
+
+def cirq_others():
+    """Somebody else's job is neither found nor listed, and a wrong key is told so."""
+    import cirq_ionq
+
+    s = cirq_service()
+    expect(args.foreign_job, "there is a job of somebody else's to look for")
+    for job in args.foreign_job:
+        refusal(lambda job=job: s.get_job(job), "another member's job")
+    listed = {found.job_id() for found in s.list_jobs(limit=100)}
+    expect(not listed & set(args.foreign_job), f"listed {listed}")
+    wrong = cirq_ionq.Service(remote_host=args.root, api_key=args.token + "x", max_retry_seconds=2)
+    return refusal(lambda: wrong.list_jobs(), "a wrong key")
 
 
 def isolation():
@@ -181,4 +208,5 @@ if args.isolated:
     ck.run(isolation)
 if args.root:
     ck.run(cirq_run)
+    ck.run(cirq_others)
 ck.finish(tap)

@@ -22,7 +22,7 @@ PLATFORM = {
     "version": "1",
     "name": "QPU-STAND-IN",
     "provider_name": "stand-in",
-    "backend_name": "stand-in",
+    "backend_name": "aer",  # qiskit-scaleway shows no other than those that it knows
     "type": "qpu",
     "technology": "photonic",
     "max_qubit_count": 4,
@@ -35,6 +35,15 @@ PLATFORM = {
     "documentation_url": "",
     "is_bookable": False,
 }
+
+# A result of Qiskit's, as Scaleway packs it: not compressed (1), and Qiskit's (2).
+RUN = {
+    "shots": 100,
+    "success": True,
+    "data": {"counts": {"0x0": 50, "0x3": 50}},
+    "header": {"n_qubits": 2, "memory_slots": 2},
+}
+RESULT = {"compression_format": 1, "serialization_format": 2, "serialization": json.dumps({"results": [RUN], "success": True})}
 
 
 def iso(seconds: float) -> str:
@@ -175,7 +184,7 @@ class Configured(Upstream):
             done = self._status(job) == "completed"
             result = {
                 "job_id": job["id"],
-                "result": json.dumps({"00": 50, "11": 50}),
+                "result": json.dumps(RESULT),
                 "url": None,
                 "created_at": iso(time.time()),
             }
