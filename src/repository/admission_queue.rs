@@ -28,7 +28,8 @@ const NAMED_AT_ONCE: usize = 400;
 /// Most questions that wait.
 const WAITING: usize = 4096;
 
-/// How long an answer may take.
+/// How long an answer may take. Whoever asked has gone by then, so no statement is waited for any longer, either: a connection that
+/// has not answered is left, since its other end may have vanished without a word.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All accesses are by unique keys. Left to itself, the planner reads whole tables once for all questions, which is cheaper only
@@ -176,7 +177,8 @@ impl Shared {
                 if index == 0 {
                     self.first_is_busy.store(true, Ordering::Release);
                 }
-                let rows = self.rows(&mut connection, &batch).await;
+                let rows = timeout(PATIENCE, self.rows(&mut connection, &batch)).await;
+                let rows = rows.unwrap_or(Err(sqlx::Error::PoolTimedOut));
                 if index == 0 {
                     self.first_is_busy.store(false, Ordering::Release);
                 }
@@ -188,7 +190,7 @@ impl Shared {
         }
     }
 
-    /// Asks, a second time if the connection had died in the meantime.
+    /// Asks, a second time if the connection had died in the meantime. It may be stopped at any point.
     async fn rows(&self, connection: &mut Option<PgConnection>, batch: &[Waiting]) -> sqlx::Result<Vec<Row>> {
         let had_one = connection.is_some();
         // Taken out: a connection that is left in the middle of something is not used again.

@@ -33,9 +33,10 @@ mod users;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::domain::{Clock, Timestamp};
 use crate::vault::Vault;
@@ -65,6 +66,10 @@ pub use users::{NewUser, UserChange, UserFilter};
 /// How long a request waits for a connection before it is told that the database is not there.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a connection that is given back may take to answer. It may still be in a statement whose reader has gone, which ends
+/// sooner than this if there is anybody at the other end.
+const LAST_WORDS: Duration = Duration::from_secs(12);
+
 /// The database, the clock and the vault: all that is needed to keep things.
 #[derive(Clone)]
 pub struct Repository {
@@ -93,6 +98,7 @@ impl Repository {
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(answers(connection)))
             .connect_lazy_with(options.clone());
         Ok(Self {
             pool,
@@ -136,4 +142,10 @@ impl Repository {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// Whether somebody is at the other end of a connection that is given back. The pool asks as well, but waits for ever: of a
+/// connection whose other end has vanished without a word, it would keep the place.
+async fn answers(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    timeout(LAST_WORDS, connection.ping()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
 }

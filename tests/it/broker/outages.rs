@@ -11,8 +11,9 @@ use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
 use crate::support::installation::Installation;
-use crate::support::lab::{Lab, SECRET, expect_error};
+use crate::support::lab::{Lab, SECRET, configuration, expect_error};
 use crate::support::process::{Scratch, family};
+use crate::support::proxy::Proxy;
 use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::ask;
 
@@ -154,4 +155,39 @@ async fn a_frozen_database_hangs_nobody() {
     }
     assert_eq!(upstream.seen().len(), 2);
     service.stop().await;
+}
+
+/// Connections whose other end has vanished without a word: they are given up, and new ones made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_partition_ends_with_the_connections_in_it() {
+    let lab = Lab::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
+    let proxy = Proxy::to(&lab.app.database_url).await;
+    let mut configuration = configuration(&lab.upstream);
+    configuration.request_timeout_seconds = 2;
+    let replica = lab.app.replica_at(&proxy.url, &configuration).await;
+    let (path, headers) = (lab.path("solvers/remote/"), format!("x-auth-token: {}\r\n", lab.key));
+    let broker = async || ask(&replica, "GET", &path, &headers, b"").await.status();
+    let authorization = format!("luna-api-key: {}\r\n", lab.app.admin.authorization());
+    let api = async || ask(&replica, "GET", "/v1/me", &authorization, b"").await.status();
+    // More at once than there are connections, so that all are there.
+    let all = async |told: &[u16]| {
+        let broker = futures_util::future::join_all((0..200).map(|_| broker()));
+        let api = futures_util::future::join_all((0..20).map(|_| api()));
+        let (broker, api) = tokio::join!(broker, api);
+        assert!(broker.iter().chain(&api).all(|status| told.contains(status)), "{broker:?} {api:?}");
+    };
+    all(&[200]).await;
+    proxy.fall_silent();
+    let before = proxy.connections();
+    let started = Instant::now();
+    // Whoever comes late may be there when the connections are made anew.
+    all(&[503, 200]).await;
+    let mut told = (0, 0);
+    while told != (200, 200) {
+        assert!(started.elapsed() < Duration::from_secs(40), "{told:?} after {:?}", started.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        told = (broker().await, api().await);
+    }
+    all(&[200]).await;
+    assert!(proxy.connections() > before);
 }

@@ -86,7 +86,12 @@ impl App {
 
     /// As [`App::replica`], configured otherwise.
     pub async fn replica_with(&self, configuration: &Configuration) -> String {
-        let repository = Repository::connect(&self.database_url, 6, self.clock.clone(), vault()).unwrap();
+        self.replica_at(&self.database_url, configuration).await
+    }
+
+    /// As [`App::replica_with`], with another way to the database.
+    pub async fn replica_at(&self, database_url: &str, configuration: &Configuration) -> String {
+        let repository = Repository::connect(database_url, 6, self.clock.clone(), vault()).unwrap();
         let (server, _, address) = serve(configuration, &repository).await;
         std::mem::forget(server);
         format!("http://{address}")

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod notebook;
 pub mod paths;
 pub mod process;
+pub mod proxy;
 pub mod recorder;
 pub mod sapi;
 pub mod secret;
