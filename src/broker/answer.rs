@@ -16,6 +16,7 @@ use super::body::{Body, Moved, Timed, Unreadable, full, held, read};
 use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
 use super::exchange::Exchanged;
+use super::forward::Failed;
 use super::inject::refused_by_provider;
 use super::json::parse;
 use super::prepare::Reservation;
@@ -38,19 +39,17 @@ pub(super) struct Asked<'a> {
     pub(super) operation: &'a Arc<Operation>,
     pub(super) door: &'a Door<'a>,
     pub(super) grant: &'a Grant<Use>,
-    pub(super) exchanged: Option<&'a Arc<Exchanged>>,
 }
 
 impl Broker {
-    /// Passes an answer on.
+    /// Passes an answer on of a provider that has [accepted](Self::accepted) the credential.
     pub(super) async fn answer(
         &self,
         asked: &Asked<'_>,
         answer: Response<Incoming>,
         needles: Arc<Needles>,
         reservation: Option<&Reservation>,
-    ) -> Result<Response<Body>, Denial> {
-        self.accepted(&**asked.adapter, answer.status(), asked.exchanged)?;
+    ) -> Result<Response<Body>, Failed> {
         let announced = answer.body().size_hint().exact();
         let plain = !answer.headers().contains_key(header::CONTENT_ENCODING);
         let short = plain && announced.is_some_and(|length| length <= SHORT);
@@ -129,18 +128,18 @@ impl Broker {
         status: StatusCode,
         body: Body,
         reservation: Option<&Reservation>,
-    ) -> Result<(Held, bool), Denial> {
+    ) -> Result<(Held, bool), Failed> {
         let caller = asked.grant.caller().ok_or_else(Denial::internal)?;
         let sender = if reservation.is_some() { Sender::Taker } else { Sender::Provider };
         let held = self.large.read(caller, body, sender).await.map_err(not_understood)?;
         let (Held { bytes, room }, effort, value) = self.parsed(caller, sender, held).await.map_err(not_understood)?;
         let Some(mut value) = value else {
             if asked.operation.rule.list.is_some() && status.is_success() {
-                return Err(not_understood(Unreadable::Broken));
+                return Err(not_understood(Unreadable::Broken).into());
             }
             // What must be looked into does not pass unread.
             if status.is_success() && !bytes.is_empty() {
-                return Err(not_understood(Unreadable::TooLong));
+                return Err(not_understood(Unreadable::TooLong).into());
             }
             self.learned(asked, reservation, super::Learned::default()).await?;
             return Ok((Held { bytes, room }, false));

@@ -68,12 +68,6 @@ impl Denial {
     pub fn after_submission(self) -> Self {
         if self.status.is_server_error() { Self { status: StatusCode::FAILED_DEPENDENCY, ..self } } else { self }
     }
-
-    /// Whether the provider may have done something all the same.
-    #[must_use]
-    pub fn leaves_doubt(&self) -> bool {
-        !matches!(self.code, "provider_unreachable" | "credential_unfit" | "invalid_request" | "credential_refused")
-    }
 }
 
 impl From<Refusal> for Denial {

@@ -12,11 +12,11 @@ use super::body::{Body, Moved, full};
 use super::clean::Needles;
 use super::denial::Denial;
 use super::head::Head;
-use super::inject::{Sent, build};
-use super::meter::NOT_RECORDED;
+use super::inject::{Injected, Sent, build};
 use super::prepare::{Payload, Ready, Reservation};
 use super::rule::{Effect, Operation};
 use super::tally::Counted;
+use super::upstream::Failure;
 use super::{Broker, Door};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Use;
@@ -31,6 +31,32 @@ pub(super) struct Way<'a> {
     pub(super) grant: &'a Grant<Use>,
     pub(super) binding: &'a Binding,
     pub(super) sealed: &'a SealedCredential,
+}
+
+/// Why there is no answer to pass on, and what the provider has of the request.
+pub(super) enum Failed {
+    /// Nothing: it was not reached, or does not take the credential.
+    Untaken(Denial),
+    /// Perhaps all of it.
+    InDoubt(Denial),
+    /// All of it, and that is told.
+    Taken(Denial),
+}
+
+/// What goes wrong once a request is on its way says nothing of what became of it.
+impl From<Denial> for Failed {
+    fn from(denial: Denial) -> Self {
+        Self::InDoubt(denial)
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Address | Failure::NotReached => Self::Untaken(failure.into()),
+            Failure::BrokenOff | Failure::HalfSent | Failure::TimedOut => Self::InDoubt(failure.into()),
+        }
+    }
 }
 
 impl Broker {
@@ -49,13 +75,13 @@ impl Broker {
         let way = Way { adapter, door, head, grant: &grant, binding: &binding, sealed: &sealed };
         let outcome =
             if let Some((list, pages)) = rule.list.as_ref().and_then(|list| Some((list, list.pages.as_ref()?))) {
-                Box::pin(self.turn_pages(way, &operation, list, pages)).await
+                Box::pin(self.turn_pages(way, &operation, list, pages)).await.map_err(Failed::from)
             } else {
                 self.send(way, operation, payload, reservation.as_ref()).await
             };
         let outcome = match outcome {
             Ok(answer) => Ok(answer),
-            Err(denial) => Err(Box::pin(self.give_up(rule.effect, head, reservation, denial)).await),
+            Err(failed) => Err(Box::pin(self.give_up(rule.effect, head, reservation, failed)).await),
         };
         counted.refused = outcome.is_err();
         outcome
@@ -67,19 +93,25 @@ impl Broker {
         mut operation: Operation,
         Payload { body, sent, moved, room }: Payload,
         reservation: Option<&Reservation>,
-    ) -> Result<Response<Body>, Denial> {
-        let Way { adapter, door, head, grant, binding, sealed } = way;
-        if operation.rule.destroys {
-            Box::pin(self.settle_first(way, &operation)).await?;
-        }
-        let outgoing = build(&**adapter, &operation, head, sent);
-        let mut injected = self.inject(&**adapter, &mut operation, outgoing, binding, sealed).await?;
+    ) -> Result<Response<Body>, Failed> {
+        let Way { adapter, door, grant, .. } = way;
+        let mut injected = self.ready(way, &mut operation, sent).await.map_err(Failed::Untaken)?;
         let body = injected.outgoing.body.take().map_or(body, full);
         let answer = self.upstream.send(injected.outgoing, body, &moved).await?;
         drop(room);
-        let exchanged = injected.exchanged.as_ref();
-        let asked = Asked { adapter, operation: &Arc::new(operation), door, grant, exchanged };
+        self.accepted(&**adapter, answer.status(), injected.exchanged.as_ref()).map_err(Failed::Untaken)?;
+        let asked = Asked { adapter, operation: &Arc::new(operation), door, grant };
         self.answer(&asked, answer, injected.needles, reservation).await
+    }
+
+    /// The request with all that it needs. Nothing has been sent of it yet.
+    async fn ready(&self, way: Way<'_>, operation: &mut Operation, sent: Sent) -> Result<Injected, Denial> {
+        let Way { adapter, head, binding, sealed, .. } = way;
+        if operation.rule.destroys {
+            Box::pin(self.settle_first(way, operation)).await?;
+        }
+        let outgoing = build(&**adapter, operation, head, sent);
+        self.inject(&**adapter, operation, outgoing, binding, sealed).await
     }
 
     /// Releases what was reserved and says what is known.
@@ -88,18 +120,20 @@ impl Broker {
         effect: Effect,
         head: &Head<'_>,
         reservation: Option<Reservation>,
-        denial: Denial,
+        failed: Failed,
     ) -> Denial {
-        if denial.code == NOT_RECORDED {
-            return denial;
-        }
+        let (denial, in_doubt) = match failed {
+            Failed::Taken(denial) => return denial,
+            Failed::InDoubt(denial) => (denial, true),
+            Failed::Untaken(denial) => (denial, false),
+        };
         if let Some(Reservation { grant, ids, .. }) = reservation
             && let Err(error) = self.in_time(self.repository.release_jobs(&grant, &ids, denial.code)).await
         {
             // It expires by itself.
             tracing::warn!(code = error.code, "a reservation could not be released");
         }
-        if matches!(effect, Effect::Submit(_)) && denial.leaves_doubt() {
+        if in_doubt && matches!(effect, Effect::Submit(_)) {
             let message = format!("{}; whether it took what was submitted is not known", denial.message);
             return Denial { message, ..denial }.after_submission();
         }

@@ -1,5 +1,6 @@
 //! Phase 5: which jobs were made, which are over, and what they used. Each is booked once, whichever answer tells of it.
 
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::adapter::Learned;
 use super::answer::Asked;
 use super::body::Body;
 use super::denial::Denial;
+use super::forward::Failed;
 use super::head::is_plain_id;
 use super::prepare::Reservation;
 use super::usage::{Extract, Watched};
@@ -24,29 +26,31 @@ const TRIES: u32 = 180;
 /// How long between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_secs(5);
 
-/// The code of a submission that the provider has taken and the database not yet.
-pub(super) const NOT_RECORDED: &str = "submission_not_recorded";
-
 impl Broker {
     /// Writes down what an answer has told. What jobs used can be booked later, too, by the worker.
     pub(super) async fn learned(
         &self,
         asked: &Asked<'_>,
         reservation: Option<&Reservation>,
-        learned: Learned,
-    ) -> Result<(), Denial> {
+        mut learned: Learned,
+    ) -> Result<(), Failed> {
         if let Some(reservation) = reservation {
             let plain = |id: Option<String>| id.filter(|id| is_plain_id(id));
-            let mut created = learned.created.into_iter().map(plain);
+            let mut created = take(&mut learned.created).into_iter().map(plain);
             let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
             let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
             let Ok(foreign) = self.opened(reservation, &jobs).await else {
-                return Err(self.open_later(reservation, jobs));
+                return Err(Failed::Taken(self.open_later(reservation, jobs)));
             };
             if !foreign.is_empty() {
-                return Err(Refusal::NotFound("job").into());
+                return Err(Denial::from(Refusal::NotFound("job")).into());
             }
         }
+        Ok(self.told(asked, learned).await?)
+    }
+
+    /// The same for an answer to what submits nothing.
+    pub(super) async fn told(&self, asked: &Asked<'_>, learned: Learned) -> Result<(), Denial> {
         if let Some((whole, parts)) = &learned.parts {
             let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
             self.in_time(self.repository.adopt_parts(asked.grant, whole, &parts)).await?;
@@ -81,7 +85,7 @@ impl Broker {
                 }
             }
         });
-        Denial::new(StatusCode::FAILED_DEPENDENCY, NOT_RECORDED, message)
+        Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_recorded", message)
     }
 
     /// Reads an answer that is passed on as it came. What cannot be booked now, the worker books later.

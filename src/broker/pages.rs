@@ -149,10 +149,9 @@ impl Broker {
             self.parsed(caller, sender, held).await.map_err(not_understood)?;
         let mut value = value.ok_or_else(broken)?;
         let operation = Arc::new(operation);
-        let exchanged = injected.exchanged.as_ref();
-        let asked = Asked { adapter, operation: &operation, door: way.door, grant: way.grant, exchanged };
+        let asked = Asked { adapter, operation: &operation, door: way.door, grant: way.grant };
         let learned = adapter.learn(&operation, status, &mut value);
-        self.learned(&asked, None, learned).await?;
+        self.told(&asked, learned).await?;
         let items = value.pointer(&list.items).and_then(Value::as_array);
         let listed = items.map(Vec::len).ok_or_else(broken)?;
         // The provider's own numbers tell where its list ends.

@@ -238,6 +238,11 @@ async fn an_exchange_that_drips() {
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(lab.upstream.seen().len(), 1, "one exchange, and nothing without one");
+    let job = json!({"program_id": "sampler", "backend": "b", "params": {"pubs": []}}).to_string();
+    let (path, typed) = (format!("/v1/qpu/{token}/api/v1/jobs"), format!("{headers}content-type: application/json\r\n"));
+    let submitted = ask(&lab.app.base_url, "POST", &path, &typed, job.as_bytes()).await;
+    assert_eq!((submitted.status(), submitted.header("luna-error")), (424, "provider_timed_out"), "{submitted:?}");
+    assert!(!submitted.text().contains("is not known"), "nothing was submitted: {submitted:?}");
 }
 
 /// Pages of a list without end, each of them quick: the list as a whole has its time, and one member's lists come in turn.
