@@ -56,6 +56,14 @@ impl Denial {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// A fault of ours has stopped the request in the middle. What others share is left as it should be: it stands behind locks
+    /// that are held for no longer than a change takes.
+    #[must_use]
+    pub fn after_panic() -> Self {
+        tracing::error!("a request to the broker panicked");
+        Self::internal()
+    }
+
     /// The database is not there.
     #[must_use]
     pub fn unavailable() -> Self {

@@ -1,7 +1,9 @@
 //! Phase 4: send the request and take what comes, whatever it is. From here on something may have been submitted.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::{Method, Response};
 use hyper::body::Incoming;
 
@@ -73,12 +75,16 @@ impl Broker {
         let (tally, counted_for, name) = (&self.tally, Arc::clone(&grant), rule.name.clone());
         let mut counted = Counted { tally, grant: counted_for, operation: name, refused: false };
         let way = Way { adapter, door, head, grant: &grant, binding: &binding, sealed: &sealed };
-        let outcome =
+        let sent = async {
             if let Some((list, pages)) = rule.list.as_ref().and_then(|list| Some((list, list.pages.as_ref()?))) {
                 Box::pin(self.turn_pages(way, &operation, list, pages)).await.map_err(Failed::from)
             } else {
                 self.send(way, operation, payload, reservation.as_ref()).await
-            };
+            }
+        };
+        // Here and not around everything: it is known here that something may have been submitted, and what was reserved for it.
+        let outcome = AssertUnwindSafe(sent).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Failed::InDoubt(Denial::after_panic())));
         let outcome = match outcome {
             Ok(answer) => Ok(answer),
             Err(failed) => Err(Box::pin(self.give_up(rule.effect, head, reservation, failed)).await),

@@ -44,9 +44,11 @@ mod upstream;
 mod usage;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use tokio::time::timeout;
 
@@ -144,10 +146,13 @@ impl Broker {
         let (parts, body) = request.into_parts();
         let head = Head { method: &parts.method, path: door.path, query: parts.uri.query(), headers: &parts.headers };
         let answered = match self.reachable(door.token).await {
-            Ok(Some(provider)) => match self.pass(provider, &door, &head, body).await {
-                Ok(answer) => return answer,
-                Err(denial) => provider.adapter.deny(&head, &denial),
-            },
+            Ok(Some(provider)) => {
+                let passed = AssertUnwindSafe(self.pass(provider, &door, &head, body)).catch_unwind().await;
+                match passed.unwrap_or_else(|_| Err(Denial::after_panic())) {
+                    Ok(answer) => return answer,
+                    Err(denial) => provider.adapter.deny(&head, &denial),
+                }
+            }
             Ok(None) => providers::deny_at_large(&Box::pin(self.nowhere(&door, &head)).await),
             Err(denial) => providers::deny_at_large(&denial),
         };

@@ -12,6 +12,7 @@ mod long_results;
 mod mounts;
 mod outages;
 mod ownership;
+mod panics;
 mod revocation;
 mod settling;
 mod streaming;
