@@ -30,6 +30,12 @@ pub fn held<K: Send + Unpin + 'static>(bytes: Bytes, room: K) -> Body {
     Pieces { bytes, _room: room }.boxed_unsync()
 }
 
+/// Bytes that are there already, of which it is noted when the other end takes more. They are always ready: nothing is idle here.
+#[must_use]
+pub fn in_pieces(bytes: Bytes, moved: Moved) -> Body {
+    Timed::new(Pieces { bytes, _room: () }, Duration::MAX, moved).boxed_unsync()
+}
+
 /// Longest piece that is handed on at a time, in bytes.
 const PIECE: usize = 64 * 1024;
 

@@ -2,15 +2,17 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::{Method, Response};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::adapter::Adapter;
 use super::admit::Member;
 use super::answer::Asked;
-use super::body::{Body, Moved, full};
+use super::body::{Body, Moved, full, in_pieces};
 use super::clean::Needles;
 use super::denial::Denial;
 use super::head::Head;
@@ -102,8 +104,13 @@ impl Broker {
     ) -> Result<Response<Body>, Failed> {
         let Way { adapter, door, grant, .. } = way;
         let mut injected = self.ready(way, &mut operation, sent).await.map_err(Failed::Untaken)?;
-        let body = injected.outgoing.body.take().map_or(body, full);
-        let answer = self.upstream.send(injected.outgoing, body, &moved).await?;
+        // What comes from a client is timed as it comes. What is there already the provider may take as slowly, and no more slowly.
+        let (body, limit) = match injected.outgoing.body.take() {
+            Some(bytes) => (in_pieces(bytes, moved.clone()), self.patience.submission + self.patience.answer),
+            None => (body, Duration::MAX),
+        };
+        let answer = timeout(limit, self.upstream.send(injected.outgoing, body, &moved)).await;
+        let answer = answer.unwrap_or(Err(Failure::TimedOut))?;
         drop(room);
         self.accepted(&**adapter, answer.status(), injected.exchanged.as_ref()).map_err(Failed::Untaken)?;
         let asked = Asked { adapter, operation: &Arc::new(operation), door, grant };

@@ -9,7 +9,8 @@ pub struct Patience {
     pub connection: Duration,
     /// Until an answer's head has come, from when the request was sent. Clients poll for up to half a minute at a time.
     pub answer: Duration,
-    /// Until something submitted has come, however slowly. With the time for its answer, less than a reservation lasts.
+    /// Until something submitted has come, or has been taken, however slowly. With the time for its answer, less than a reservation
+    /// lasts.
     pub submission: Duration,
     /// Both directions: until more of a body comes.
     pub idle: Duration,

@@ -9,7 +9,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::adapter::Outgoing;
 use super::body::{Body, Moved};
@@ -83,23 +83,25 @@ impl Upstream {
         Self { client, patience }
     }
 
-    /// Sends a request. The time for an answer counts from when its body last `moved`.
+    /// Sends a request. The time for an answer counts from now, or from when the request's body last `moved`.
     pub async fn send(&self, outgoing: Outgoing, body: Body, moved: &Moved) -> Result<Response<Incoming>, Failure> {
         let mut request = Request::builder().method(outgoing.method).uri(outgoing.url);
         if let Some(headers) = request.headers_mut() {
             *headers = outgoing.headers;
         }
+        let began = Instant::now();
+        let deadline = || moved.last().max(began) + self.patience.answer;
         let mut answer = std::pin::pin!(self.client.request(request.body(body).map_err(|_| Failure::Address)?));
         loop {
-            let deadline = moved.last() + self.patience.answer;
-            match timeout_at(deadline, answer.as_mut()).await {
+            let until = deadline();
+            match timeout_at(until, answer.as_mut()).await {
                 // Nobody has asked to switch protocols.
                 Ok(Ok(answer)) if answer.status().is_informational() => return Err(Failure::BrokenOff),
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) if error.is_connect() => return Err(Failure::NotReached),
                 Ok(Err(_)) if moved.is_broken() => return Err(Failure::HalfSent),
                 Ok(Err(_)) => return Err(Failure::BrokenOff),
-                Err(_) if moved.last() + self.patience.answer > deadline => {}
+                Err(_) if deadline() > until => {}
                 Err(_) => return Err(Failure::TimedOut),
             }
         }

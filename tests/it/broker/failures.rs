@@ -1,11 +1,12 @@
 //! Providers that stall and break off, and clients that do: a clear error, no hint to try again, and nothing left behind.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::support::lab::{Lab, configuration, expect_error};
@@ -194,6 +195,55 @@ async fn a_client_that_hangs_up_in_a_stream() {
     assert_eq!(lab.upstream.count("PUT", "part"), 0, "half an upload is none");
 }
 
+/// A slow line to the provider: what moves on it is timed, and what does not. Answers its address.
+fn slow_line(to: SocketAddr, length: usize) -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from, mut back) = client.into_split();
+            let (mut answer, mut on) = TcpStream::connect(to).await.unwrap().into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut answer, &mut back).await });
+            tokio::spawn(async move {
+                let (mut piece, mut carried) = (vec![0; 256 * 1024], 0);
+                while carried < length {
+                    let read = from.read(&mut piece).await.unwrap_or(0);
+                    if read == 0 || on.write_all(&piece[..read]).await.is_err() {
+                        return;
+                    }
+                    carried += read;
+                    tokio::time::sleep(Duration::from_nanos(200 * read as u64)).await;
+                }
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    address
+}
+
+/// What was read as a whole is not there yet when it has been read: the time for an answer counts from its last piece.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_problem_on_a_slow_line() {
+    for (length, status) in [(usize::MAX, 200), (5_000_000, 424)] {
+        let upstream = Upstream::start(|_| Reply::json(200, &json!([{"id": "mine"}]))).await;
+        let mut configuration = configuration(&upstream);
+        configuration.broker.patience.answer = Duration::from_secs(2);
+        let line = slow_line(upstream.address, length);
+        configuration.providers.get_mut("dwave").unwrap().base_url = Some(format!("http://{line}/sapi/v2"));
+        let lab = Lab::with(configuration, upstream).await;
+        let started = Instant::now();
+        let answer = lab.ask("POST", "problems/", format!("[{{}}{}]", " ".repeat(24_000_000))).await;
+        assert_eq!(answer.status(), status, "after {:?}: {answer:?}", started.elapsed());
+        if status == 424 {
+            expect_error(&answer, status, "provider_timed_out");
+            assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+        }
+    }
+}
+
 /// Slow clients of one member keep neither the other members nor that member's small requests from submitting.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_clients_stop_nobody() {
@@ -239,7 +289,8 @@ async fn an_exchange_that_drips() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(lab.upstream.seen().len(), 1, "one exchange, and nothing without one");
     let job = json!({"program_id": "sampler", "backend": "b", "params": {"pubs": []}}).to_string();
-    let (path, typed) = (format!("/v1/qpu/{token}/api/v1/jobs"), format!("{headers}content-type: application/json\r\n"));
+    let (path, typed) =
+        (format!("/v1/qpu/{token}/api/v1/jobs"), format!("{headers}content-type: application/json\r\n"));
     let submitted = ask(&lab.app.base_url, "POST", &path, &typed, job.as_bytes()).await;
     assert_eq!((submitted.status(), submitted.header("luna-error")), (424, "provider_timed_out"), "{submitted:?}");
     assert!(!submitted.text().contains("is not known"), "nothing was submitted: {submitted:?}");
