@@ -10,7 +10,7 @@ use super::room::weigh;
 
 /// The most that a text may become, in bytes: two million numbers in an array, half a million arrays of three, or a hundred thousand
 /// small objects.
-const HEAVIEST: usize = 96 * 1024 * 1024;
+pub(super) const HEAVIEST: usize = 96 * 1024 * 1024;
 
 /// Reads a text; `None` if it is no JSON, too much of it, or ambiguous.
 #[must_use]

@@ -40,6 +40,7 @@ mod room;
 mod rule;
 mod settle;
 mod tally;
+mod turned;
 mod upstream;
 mod usage;
 

@@ -1,10 +1,8 @@
 //! Lists that come in pages counted by position. What a member sees is a part of what the provider lists, so the member's
 //! positions are not the provider's: the broker turns the provider's pages until it has what was asked for.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header;
 use http::response::Parts;
 use http::{Response, StatusCode};
@@ -14,14 +12,16 @@ use url::form_urlencoded;
 
 use super::Broker;
 use super::answer::{Asked, not_understood};
-use super::body::{Body, Moved, Unreadable, full};
+use super::body::{Body, Moved, Unreadable, full, held};
 use super::denial::Denial;
 use super::forward::Way;
 use super::head::Head;
 use super::inject::{Sent, build};
-use super::room::{Held, Sender};
+use super::room::{Effort, Held, LARGE, Room, Sender, weigh};
 use super::rule::{List, Operation, Pages};
+use super::turned::{TOO_LONG, Turned, put};
 use super::upstream::Failure;
+use crate::domain::UserId;
 
 /// Most pages that are turned for one request.
 const MOST_PAGES: usize = 100;
@@ -29,50 +29,15 @@ const MOST_PAGES: usize = 100;
 /// One page of the provider's.
 struct Page {
     parts: Parts,
-    bytes: Bytes,
+    held: Held,
+    /// What it takes in memory once it is read, in bytes.
+    weight: usize,
     /// The answer, without its items; `None` if it is no list but a refusal.
     rest: Option<Value>,
     /// The items that the caller may see.
     visible: Vec<Value>,
     /// How many there were.
     listed: usize,
-}
-
-/// The part of a list that is asked for.
-struct Part {
-    offset: usize,
-    limit: usize,
-}
-
-impl Part {
-    fn asked_for(head: &Head<'_>, pages: &Pages) -> Self {
-        let number = |name| head.parameters().find(|(known, _)| known == name)?.1.parse::<usize>().ok();
-        let limit = number(pages.limit).filter(|limit| (1..=pages.most).contains(limit)).unwrap_or(pages.most);
-        Self { offset: number(pages.offset).unwrap_or_default(), limit }
-    }
-
-    fn end(&self) -> usize {
-        self.offset.saturating_add(self.limit)
-    }
-
-    /// This part of all that is visible, in the words of the provider's last answer, with the member's own numbers.
-    fn of(&self, visible: Vec<Value>, mut answer: Value, list: &List, pages: &Pages) -> Value {
-        for pointer in &list.counts {
-            put(answer.pointer_mut(pointer), visible.len());
-        }
-        let items: Vec<Value> = visible.into_iter().skip(self.offset).take(self.limit).collect();
-        put(answer.pointer_mut(&list.items), items);
-        put(answer.get_mut(pages.limit), self.limit);
-        put(answer.get_mut(pages.offset), self.offset);
-        answer
-    }
-}
-
-/// Only where the provider has such a thing, too.
-fn put(place: Option<&mut Value>, value: impl Into<Value>) {
-    if let Some(place) = place {
-        *place = value.into();
-    }
 }
 
 impl Broker {
@@ -88,7 +53,7 @@ impl Broker {
         let turned = async {
             let caller = way.grant.caller().ok_or_else(Denial::internal)?;
             let _turn = self.turning.turn(caller).await.map_err(|_| Denial::internal())?;
-            self.turned(way, operation, list, pages).await
+            self.turned(way, caller, operation, Turned::new(way.head, list, pages)).await
         };
         timeout(self.patience.answer, turned).await.unwrap_or_else(|_| Err(Failure::TimedOut.into()))
     }
@@ -96,40 +61,70 @@ impl Broker {
     async fn turned(
         &self,
         way: Way<'_>,
+        caller: UserId,
         operation: &Operation,
-        list: &List,
-        pages: &Pages,
+        mut turned: Turned<'_>,
     ) -> Result<Response<Body>, Denial> {
-        let part = Part::asked_for(way.head, pages);
         let known = self.in_time(self.repository.count_visible_jobs(way.grant)).await?;
-        let (mut visible, mut seen, mut listed) = (Vec::new(), HashSet::new(), 0);
-        let mut newest = None;
-        for _ in 0..MOST_PAGES {
+        let mut listed = 0;
+        for turn in 1..=MOST_PAGES {
             let mut wanted = operation.clone();
-            wanted.target = target(operation, way.head, pages, listed);
-            let page = self.page(way, wanted, list).await?;
+            wanted.target = target(operation, way.head, turned.pages, listed);
+            let page = self.page(way, caller, wanted, turned.list).await?;
             let Some(rest) = page.rest else {
-                return Ok(Response::from_parts(page.parts, full(page.bytes)));
+                return Ok(Response::from_parts(page.parts, held(page.held.bytes, page.held.room)));
             };
             listed += page.listed;
-            // What is submitted meanwhile moves the others to the next page, where they come a second time.
-            let id = |item: &Value| item.pointer(&list.id).and_then(Value::as_str).map(ToOwned::to_owned);
-            visible.extend(page.visible.into_iter().filter(|item| id(item).is_some_and(|id| seen.insert(id))));
-            let total = list.counts.first().and_then(|count| rest.pointer(count)).and_then(Value::as_u64);
+            if turned.add(page.visible, page.held.bytes.len(), page.weight)? && turned.room.is_none() {
+                turned.room = self.room_for(&turned, caller, page.held.room).await?;
+            }
+            let total = turned.list.counts.first().and_then(|count| rest.pointer(count)).and_then(Value::as_u64);
             let is_end = page.listed == 0 || total.is_some_and(|total| listed as u64 >= total);
-            newest = Some((page.parts, rest));
-            // One more than was asked for tells the client that there is more.
-            if is_end || visible.len() > part.end() || visible.len() >= known {
-                break;
+            let is_all = is_end || turned.found() >= known;
+            if is_all || turned.has_more() || turn == MOST_PAGES && turned.is_full() {
+                return self.written(turned, caller, is_all, page.parts, rest).await;
             }
         }
-        let (mut parts, rest) = newest.ok_or_else(|| not_understood(Unreadable::Broken))?;
+        let message = format!(
+            "not all that is asked for is among the first {listed} that the provider lists, and it is not looked for any \
+             further; ask for fewer at once, or narrow the list down"
+        );
+        Err(Denial::new(StatusCode::UNPROCESSABLE_ENTITY, TOO_LONG, message))
+    }
+
+    /// What has been turned up takes room as any long answer does; that of a long page will do.
+    async fn room_for(
+        &self,
+        turned: &Turned<'_>,
+        caller: UserId,
+        of_page: Option<Room>,
+    ) -> Result<Option<Room>, Denial> {
+        if of_page.is_some() || turned.length <= LARGE {
+            return Ok(of_page);
+        }
+        self.large.room(caller, Sender::Provider).await.map(Some).map_err(not_understood)
+    }
+
+    /// The answer to what was asked, in the words of the provider's last one.
+    async fn written(
+        &self,
+        turned: Turned<'_>,
+        caller: UserId,
+        is_all: bool,
+        mut parts: Parts,
+        rest: Value,
+    ) -> Result<Response<Body>, Denial> {
+        let is_long = turned.room.is_some();
+        let (answer, room) = turned.answer(rest, is_all);
+        let write = move || Held { bytes: answer.to_string().into(), room };
+        let written = if is_long { self.workshop.run(caller, Sender::Provider, write).await } else { Ok(write()) };
+        let Held { bytes, room } = written.map_err(not_understood)?;
         parts.headers.remove(header::ETAG);
-        Ok(Response::from_parts(parts, full(part.of(visible, rest, list, pages).to_string())))
+        Ok(Response::from_parts(parts, held(bytes, room)))
     }
 
     /// Asks for one page, books what it tells, and leaves of it what the caller may see.
-    async fn page(&self, way: Way<'_>, mut operation: Operation, list: &List) -> Result<Page, Denial> {
+    async fn page(&self, way: Way<'_>, caller: UserId, mut operation: Operation, list: &List) -> Result<Page, Denial> {
         let adapter = way.adapter;
         let sent = Sent { bytes: None, as_it_came: false };
         let outgoing = build(&**adapter, &operation, way.head, sent);
@@ -138,16 +133,18 @@ impl Broker {
         let status = answer.status();
         self.accepted(&**adapter, status, injected.exchanged.as_ref())?;
         let (parts, body) = self.cleaned(&**adapter, way.door, answer, injected.needles)?;
-        let caller = way.grant.caller().ok_or_else(Denial::internal)?;
         let sender = Sender::Provider;
         let held = self.large.read(caller, body, sender).await.map_err(not_understood)?;
         if status != StatusCode::OK {
-            return Ok(Page { parts, bytes: held.bytes, rest: None, visible: Vec::new(), listed: 0 });
+            return Ok(Page { parts, held, weight: 0, rest: None, visible: Vec::new(), listed: 0 });
         }
         let broken = || not_understood(Unreadable::Broken);
-        let (Held { bytes, room: _room }, _, value) =
-            self.parsed(caller, sender, held).await.map_err(not_understood)?;
+        let (held, effort, value) = self.parsed(caller, sender, held).await.map_err(not_understood)?;
         let mut value = value.ok_or_else(broken)?;
+        let weigh = move || (weigh(&held.bytes, usize::MAX).unwrap_or(usize::MAX), held);
+        let weighed =
+            if effort == Effort::Little { Ok(weigh()) } else { self.workshop.run(caller, sender, weigh).await };
+        let (weight, held) = weighed.map_err(not_understood)?;
         let operation = Arc::new(operation);
         let asked = Asked { adapter, operation: &operation, door: way.door, grant: way.grant };
         let learned = adapter.learn(&operation, status, &mut value);
@@ -161,7 +158,7 @@ impl Broker {
             put(value.pointer_mut(pointer), count);
         }
         let Some(Value::Array(visible)) = value.pointer_mut(&list.items).map(Value::take) else { return Err(broken()) };
-        Ok(Page { parts, bytes, rest: Some(value), visible, listed })
+        Ok(Page { parts, held, weight, rest: Some(value), visible, listed })
     }
 }
 

@@ -8,6 +8,7 @@ mod fujitsu;
 mod ibm;
 mod ionq;
 mod limits;
+mod long_lists;
 mod long_results;
 mod mounts;
 mod outages;
