@@ -23,8 +23,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_io_timeout::TimeoutWriter;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// How long running requests may take to end once the service stops.
@@ -57,36 +58,51 @@ pub struct Limits {
 pub struct Server {
     limits: Limits,
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    listeners: Vec<JoinHandle<()>>,
+    /// What goes on also if its client hangs up.
+    tasks: TaskTracker,
 }
 
 impl Server {
-    /// No listeners yet.
+    /// No listeners yet. It ends after these tasks, to which it adds its own.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, stop: watch::Sender::new(false), tasks: Vec::new() }
+    pub fn new(limits: Limits, tasks: TaskTracker) -> Self {
+        Self { limits, stop: watch::Sender::new(false), listeners: Vec::new(), tasks }
     }
 
     /// Serves the router on this listener.
     pub fn serve(&mut self, listener: TcpListener, router: Router) {
-        self.tasks.push(tokio::spawn(accept(listener, router, self.limits, self.stop.subscribe())));
+        let accept = accept(listener, router, self.limits, self.tasks.clone(), self.stop.subscribe());
+        self.listeners.push(tokio::spawn(accept));
     }
 
-    /// Takes no new requests and waits for the running ones, up to half a minute.
+    /// Takes no new requests and waits for the running ones and all that goes on without a client, up to half a minute.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        for task in self.tasks {
-            let abort = task.abort_handle();
-            if timeout(GRACE, task).await.is_err() {
+        let end = Instant::now() + GRACE;
+        for listener in self.listeners {
+            let abort = listener.abort_handle();
+            if timeout_at(end, listener).await.is_err() {
                 tracing::warn!("requests were still running after {GRACE:?} and have been ended");
                 abort.abort();
             }
+        }
+        self.tasks.close();
+        if timeout_at(end, self.tasks.wait()).await.is_err() {
+            let tasks = self.tasks.len();
+            tracing::warn!(tasks, "what went on without a client was still running after {GRACE:?} and has been ended");
         }
     }
 }
 
 /// Returns when the server is to stop and all connections have ended.
-async fn accept(listener: TcpListener, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tasks: TaskTracker,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     let mut said: Option<Instant> = None;
     loop {
@@ -100,7 +116,7 @@ async fn accept(listener: TcpListener, router: Router, limits: Limits, mut stop:
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if has_room => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(converse(stream, peer, router.clone(), limits.untaken, stop.clone()));
+                    connections.spawn(converse(stream, peer, router.clone(), limits.untaken, tasks.clone(), stop.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -140,12 +156,13 @@ async fn converse(
     peer: SocketAddr,
     router: Router,
     untaken: Duration,
+    tasks: TaskTracker,
     mut stop: watch::Receiver<bool>,
 ) {
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&requests);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (router, running) = (router.clone(), Running::begin(&counted));
+        let (router, tasks, running) = (router.clone(), tasks.clone(), Running::begin(&counted));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         async move {
@@ -153,7 +170,7 @@ async fn converse(
                 router.oneshot(request).await?
             } else {
                 // On its own: a client that hangs up does not stop what it has asked for in the middle.
-                let answer = tokio::spawn(router.oneshot(request)).await;
+                let answer = tasks.spawn(router.oneshot(request)).await;
                 answer.unwrap_or_else(|_| Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()))?
             };
             let until_sent = move |frame| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
 
 use super::Broker;
 use super::adapter::Learned;
@@ -55,7 +56,7 @@ impl Broker {
             let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
             self.in_time(self.repository.adopt_parts(asked.grant, whole, &parts)).await?;
         }
-        book(&self.repository, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
+        book(&self.repository, &self.tasks, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
         Ok(())
     }
 
@@ -76,7 +77,7 @@ impl Broker {
         );
         let (repository, settle_after) = (self.repository.clone(), self.settle_after);
         let (grant, kind) = (Arc::clone(&reservation.grant), reservation.kind);
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             for _ in 0..TRIES {
                 sleep(BETWEEN_TRIES).await;
                 match repository.submit_jobs(&grant, kind, &jobs, settle_after).await {
@@ -94,24 +95,24 @@ impl Broker {
         extract.read(answer);
         let Some(mut told) = extract.finish() else { return };
         let learned = asked.adapter.learn(asked.operation, status, &mut told);
-        book(&self.repository, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
+        book(&self.repository, &self.tasks, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
     }
 
     /// The same for an answer that is still coming.
     pub(super) fn watching(&self, asked: &Asked<'_>, status: StatusCode, body: Body) -> Watched {
         let (adapter, operation) = (Arc::clone(asked.adapter), Arc::clone(asked.operation));
-        let (repository, token) = (self.repository.clone(), asked.door.token);
+        let (repository, tasks, token) = (self.repository.clone(), self.tasks.clone(), asked.door.token);
         let extract = Extract::new(&operation.rule.tells);
         let to_the_end = operation.rule.tells_once().then_some(self.patience.whole);
         let watcher = Box::new(move |extract: Extract| {
             let booked = async move {
                 let Some(mut told) = extract.finish() else { return };
                 let learned = adapter.learn(&operation, status, &mut told);
-                book(&repository, token, learned.used, operation.rule.tells_once()).await;
+                book(&repository, &tasks, token, learned.used, operation.rule.tells_once()).await;
             };
             Box::pin(booked) as _
         });
-        Watched::new(body, extract, watcher, to_the_end)
+        Watched::new(body, extract, watcher, to_the_end, self.tasks.clone())
     }
 
     /// Remembers what was cancelled.
@@ -123,12 +124,18 @@ impl Broker {
 }
 
 /// What cannot be booked now, the worker asks for again; but what a provider tells `once` is tried until it is booked.
-async fn book(repository: &Repository, token: QpuTokenId, used: Vec<(JobReference, i64)>, once: bool) {
+async fn book(
+    repository: &Repository,
+    tasks: &TaskTracker,
+    token: QpuTokenId,
+    used: Vec<(JobReference, i64)>,
+    once: bool,
+) {
     for (job, used) in used {
         if let Err(error) = repository.settle_job(token, &job, used).await {
             tracing::warn!(%error, "what a job used could not be booked yet");
             if once {
-                tokio::spawn(book_later(repository.clone(), token, job, used));
+                tasks.spawn(book_later(repository.clone(), token, job, used));
             }
         }
     }

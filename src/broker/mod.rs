@@ -52,6 +52,7 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 pub use adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 pub use body::{Body, BoxError, full};
@@ -95,6 +96,8 @@ pub struct Broker {
     workshop: Workshop,
     /// Of one caller, one request at a time leads to many of the broker's.
     turning: Shares,
+    /// What is still to be written down when its client has the answer, or has gone.
+    tasks: TaskTracker,
     /// After how long a new job is first asked about.
     settle_after: TimeDelta,
     /// The provider of a token never changes. This decides only which client's language is spoken.
@@ -132,6 +135,7 @@ impl Broker {
             large: Large::new(patience),
             workshop: Workshop::new(),
             turning: Shares::new(1),
+            tasks: TaskTracker::new(),
             settle_after,
             known: RwLock::default(),
         }
@@ -140,6 +144,11 @@ impl Broker {
     /// The providers that can be reached.
     pub fn providers(&self) -> impl Iterator<Item = (&ProviderName, &Reachable)> {
         self.providers.iter()
+    }
+
+    /// What goes on by itself, for whoever waits for its end.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 
     /// Serves one request of a provider's client.

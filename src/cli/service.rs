@@ -101,7 +101,7 @@ impl Service {
         let (listener, address) = listen(configuration.listen).await?;
         let (metrics_listener, metrics_address) = listen(configuration.metrics_listen).await?;
         let state = state(configuration, repository.clone(), address).await?;
-        let mut server = Server::new(configuration.limits());
+        let mut server = Server::new(configuration.limits(), state.broker.tasks().clone());
         for mount in &configuration.broker.mounts {
             if let Some(listen_at) = mount.listen {
                 server.serve(listen(listen_at).await?.0, http::mounted(state.clone(), mount.mount()));

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 const SOON: Duration = Duration::from_secs(20);
 const UNTAKEN: Duration = Duration::from_millis(500);
@@ -50,7 +51,7 @@ async fn serve(connections: usize) -> (Server, String, mpsc::UnboundedReceiver<(
     let router = Router::new().route("/long", get(long)).route("/waits", get(waits)).route("/", get("here"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let mut server = Server::new(Limits { connections, untaken: UNTAKEN });
+    let mut server = Server::new(Limits { connections, untaken: UNTAKEN }, TaskTracker::new());
     server.serve(listener, router);
     (server, address, gone)
 }

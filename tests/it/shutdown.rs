@@ -2,12 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 use crate::support::installation::Installation;
+use crate::support::process::Process;
+use crate::support::upstream::{Reply, Step, Upstream};
+use crate::support::wire::{Wire, ask};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -89,4 +95,120 @@ async fn idle_connections_do_not_hold_it_up() {
     service.signal(Signal::TERM);
     assert!(service.ended(SOON).await.success());
     drop((silent, kept, half));
+}
+
+/// A service with a provider of results that are told once, and its one token.
+struct Office {
+    installation: Installation,
+    service: Process,
+    upstream: Upstream,
+    database: PgPool,
+    path: String,
+    headers: String,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let upstream = Upstream::start(|_| Reply::json(200, &json!({"job_id": "first"}))).await;
+        let installation = Installation::new().await;
+        let url = upstream.url();
+        let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__FUJITSU__BASE_URL", url.as_str())]);
+        let admin = installation.admin(&service);
+        let made = json!({"name": "Annealer", "provider": "fujitsu", "credential": {"token": "fujitsu-9d1"}});
+        let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
+        let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
+        let (headers, path) =
+            (format!("x-api-key: {}\r\n", admin.authorization()), format!("/v1/qpu/{token}/da/v4/async"));
+        let database = PgPool::connect(&installation.database_url).await.unwrap();
+        Self { installation, service, upstream, database, path, headers }
+    }
+
+    async fn ask(&self, method: &str, below: &str, body: &[u8]) -> Wire {
+        ask(&self.service.base_url, method, &format!("{}{below}", self.path), &self.headers, body).await
+    }
+
+    /// Asks, and hangs up when the provider has been asked.
+    async fn ask_and_go(&self, method: &str, below: &str, body: &str) {
+        let mut stream = connect(&self.service.base_url);
+        let (path, headers, length) = (&self.path, &self.headers, body.len());
+        write!(
+            stream,
+            "{method} {path}{below} HTTP/1.1\r\nhost: luna\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        self.upstream.wait(method, || self.upstream.seen().last().is_some_and(|seen| seen.method == method)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(stream);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+
+    /// Is told to stop, and does not yet.
+    async fn stop_early(&mut self) {
+        self.service.signal(Signal::TERM);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert!(!self.service.has_ended(), "something is still to be written down");
+    }
+
+    async fn rename(&self, from: &'static str, to: &'static str) {
+        let statement = format!("ALTER FUNCTION {from}(uuid, bigint, timestamptz) RENAME TO {to}");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&self.database).await.unwrap();
+    }
+
+    /// The jobs when the service has ended.
+    async fn left_behind(mut self) -> Vec<(String, Option<String>, Option<i64>)> {
+        assert!(self.service.ended(SOON).await.success());
+        let jobs = "SELECT state, provider_job_id, used FROM jobs ORDER BY created_at, id";
+        let jobs = sqlx::query_as(jobs).fetch_all(&self.database).await.unwrap();
+        drop(self.installation);
+        jobs
+    }
+}
+
+fn held(gate: &Arc<Semaphore>, body: &Value) -> Reply {
+    let body = body.to_string();
+    let (begin, end) = body.split_at(1);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    Reply::raw(format!("{head}{begin}")).then(Step::Hold(Arc::clone(gate))).then_send(end)
+}
+
+/// A result that is too long to be held.
+fn result() -> Value {
+    let solved = json!({"timing": {"solve_time": "7"}, "solutions": "x".repeat(100_000)});
+    json!({"qubo_solution": solved, "status": "Deleted"})
+}
+
+/// Whoever hangs up has submitted all the same: the provider's answer is waited for, and written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_without_its_client_may_end() {
+    let (mut office, gate) = (Office::open().await, Arc::new(Semaphore::new(0)));
+    office.upstream.always(held(&gate, &json!({"job_id": "taken"})));
+    office.ask_and_go("POST", "/qubo/solve", "{}").await;
+    office.stop_early().await;
+    gate.add_permits(1);
+    assert_eq!(office.left_behind().await, [("open".to_owned(), Some("taken".to_owned()), None)]);
+}
+
+/// A result that the provider tells once, and whose reader has gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_without_its_reader_is_booked() {
+    let (mut office, gate) = (Office::open().await, Arc::new(Semaphore::new(0)));
+    assert_eq!(office.ask("POST", "/qubo/solve", b"{}").await.status(), 200);
+    office.upstream.always(held(&gate, &result()));
+    office.ask_and_go("DELETE", "/jobs/result/first", "").await;
+    office.stop_early().await;
+    gate.add_permits(1);
+    assert_eq!(office.left_behind().await, [("settled".to_owned(), Some("first".to_owned()), Some(7))]);
+}
+
+/// What the database would not take is tried again before the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_booked_later_is_booked_before_the_end() {
+    let mut office = Office::open().await;
+    assert_eq!(office.ask("POST", "/qubo/solve", b"{}").await.status(), 200);
+    office.upstream.always(Reply::json(200, &result()));
+    office.rename("end_job", "away").await;
+    assert_eq!(office.ask("DELETE", "/jobs/result/first", b"").await.status(), 200);
+    office.stop_early().await;
+    office.rename("away", "end_job").await;
+    assert_eq!(office.left_behind().await, [("settled".to_owned(), Some("first".to_owned()), Some(7))]);
 }

@@ -10,6 +10,7 @@ use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::super::body::{Body, BoxError};
 use super::extract::Extract;
@@ -26,6 +27,8 @@ pub struct Watched {
     last: Option<Frame<Bytes>>,
     /// For how long the rest is read without the client, if it hangs up. Not at all, if there is somebody else to ask.
     to_the_end: Option<Duration>,
+    /// Where that is done.
+    tasks: TaskTracker,
 }
 
 #[derive(Default)]
@@ -45,8 +48,14 @@ struct Reading {
 impl Watched {
     /// Reads along with a body.
     #[must_use]
-    pub fn new(body: Body, extract: Extract, watcher: Watcher, to_the_end: Option<Duration>) -> Self {
-        Self { state: State::Reading(Box::new(Reading { body, extract, watcher })), last: None, to_the_end }
+    pub fn new(
+        body: Body,
+        extract: Extract,
+        watcher: Watcher,
+        to_the_end: Option<Duration>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { state: State::Reading(Box::new(Reading { body, extract, watcher })), last: None, to_the_end, tasks }
     }
 }
 
@@ -105,9 +114,9 @@ impl Drop for Watched {
         let Ok(runtime) = Handle::try_current() else { return };
         match (take(&mut self.state), self.to_the_end) {
             (State::Reading(reading), Some(patience)) => {
-                drop(runtime.spawn(timeout(patience, reading.read_to_the_end())));
+                drop(self.tasks.spawn_on(timeout(patience, reading.read_to_the_end()), &runtime));
             }
-            (State::Booking(work), _) => drop(runtime.spawn(work)),
+            (State::Booking(work), _) => drop(self.tasks.spawn_on(work, &runtime)),
             _ => {}
         }
     }

@@ -86,7 +86,7 @@ async fn a_listener_of_its_own() {
     let state = service::state(&configuration, lab.app.repository.clone(), address).await.unwrap();
     let mount = configuration.broker.mounts[0].mount();
     assert_eq!(mount.address, format!("http://{address}"));
-    let mut server = Server::new(configuration.limits());
+    let mut server = Server::new(configuration.limits(), state.broker.tasks().clone());
     server.serve(listener, http::mounted(state, mount));
     let base = format!("http://{address}");
     is_a_root_and_nothing_else(&lab, &base, |request| request).await;

@@ -94,7 +94,7 @@ async fn faulty(lab: &Lab, at: Point) -> String {
         broker: Arc::new(broker),
         settings: Arc::clone(&sound.settings),
     });
-    let mut server = Server::new(configuration.limits());
+    let mut server = Server::new(configuration.limits(), state.broker.tasks().clone());
     server.serve(listener, service_http::router(state));
     std::mem::forget(server);
     format!("http://{address}")

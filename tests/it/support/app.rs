@@ -167,7 +167,7 @@ async fn serve(configuration: &Configuration, repository: &Repository) -> (Serve
     let configuration =
         Configuration { public_url: Some("http://luna.example.com".to_owned()), ..configuration.clone() };
     let state = service::state(&configuration, repository.clone(), address).await.unwrap();
-    let mut server = Server::new(configuration.limits());
+    let mut server = Server::new(configuration.limits(), state.broker.tasks().clone());
     let broker = Arc::clone(&state.broker);
     server.serve(listener, http::router(state));
     (server, broker, address)
