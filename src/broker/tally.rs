@@ -87,6 +87,7 @@ impl Tally {
             }
         }
     }
+
     fn counted(&self) -> MutexGuard<'_, HashMap<Bucket, Entry>> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::admission_queue::{AdmissionQueue, Question};
+use super::columns::sealed_credential;
 use super::{Repository, Result};
 use crate::authentication::{ApiKeyDigest, UseKey};
 use crate::authorization::action::jobs::Use;
 use crate::authorization::{Authenticator, Grant, OfToken, Origin, Reach, Standing, decide_use};
 use crate::domain::{JobKind, JobReference, OrganizationId, ProviderName, QpuTokenId, Refusal, TokenOwner, UserId};
-use crate::vault::{Binding, SealedCredential, SealedField, VaultError, WrappedKey};
+use crate::vault::{Binding, SealedCredential, VaultError};
 
 /// Somebody who may use a token, and the credential that goes with the request, still sealed.
 pub struct Admission {
@@ -99,11 +100,10 @@ impl Repository {
             return Err(VaultError::DoesNotOpen.into());
         };
         let provider = provider.parse().map_err(|_| VaultError::DoesNotOpen)?;
-        let fields = names.into_iter().zip(ciphertexts).map(|(name, ciphertext)| SealedField { name, ciphertext });
         Ok(Admission {
             grant,
             binding: Binding { owner, token: id, secret_version, provider },
-            sealed: SealedCredential { format, key: WrappedKey { kek_id, wrapped_data_key }, fields: fields.collect() },
+            sealed: sealed_credential(format, kek_id, wrapped_data_key, names, ciphertexts),
             place: row.place,
         })
     }

@@ -1,4 +1,4 @@
-//! How the domain's types stand in columns: ids as `uuid`, words as `text`.
+//! How types of other floors stand in columns: ids as `uuid`, words as `text`, a sealed credential in five of them.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -10,6 +10,7 @@ use crate::domain::{
     ApiKeyId, AuditEventId, InvitationId, JobId, JobKind, JobState, KeyScope, LeaseId, MembershipStatus,
     OrganizationId, Outcome, QpuTokenId, Role, SessionId, UserId, UserStatus,
 };
+use crate::vault::{SealedCredential, SealedField, WrappedKey};
 
 macro_rules! ids {
     ($($id:ty),*) => {$(
@@ -57,3 +58,15 @@ macro_rules! words {
 
 ids!(ApiKeyId, AuditEventId, InvitationId, JobId, LeaseId, OrganizationId, QpuTokenId, SessionId, UserId);
 words!(JobKind, JobState, KeyScope, MembershipStatus, Outcome, Role, UserStatus);
+
+/// The credential that a row of `qpu_token_secrets` has, from its columns; names and ciphertexts are in the same order.
+pub(super) fn sealed_credential(
+    format: i16,
+    kek_id: String,
+    wrapped_data_key: Vec<u8>,
+    names: Vec<String>,
+    ciphertexts: Vec<Vec<u8>>,
+) -> SealedCredential {
+    let fields = names.into_iter().zip(ciphertexts).map(|(name, ciphertext)| SealedField { name, ciphertext });
+    SealedCredential { format, key: WrappedKey { kek_id, wrapped_data_key }, fields: fields.collect() }
+}

@@ -5,13 +5,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::change::{Change, Event, Target};
+use super::columns::sealed_credential;
 use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
 use crate::domain::{
     JobId, JobKind, JobReference, JobState, OrganizationId, Outcome, QpuTokenId, Refusal, Timestamp, TokenOwner, UserId,
 };
-use crate::vault::{Binding, SealedCredential, SealedField, VaultError, WrappedKey};
+use crate::vault::{Binding, SealedCredential, VaultError};
 
 /// How long an open job is asked about before it is given up.
 const GIVEN_UP_AFTER: TimeDelta = TimeDelta::days(30);
@@ -315,7 +316,6 @@ impl Repository {
                 (None, None) => return Err(VaultError::DoesNotOpen.into()),
             };
             let provider = row.provider.parse().map_err(|_| VaultError::DoesNotOpen)?;
-            let fields = row.field_names.into_iter().zip(row.ciphertexts);
             Ok(DueJob {
                 id: row.id,
                 state: row.state,
@@ -323,11 +323,13 @@ impl Repository {
                 place: row.place,
                 age: now - row.created_at,
                 binding: Binding { owner, token: row.token, secret_version: row.secret_version, provider },
-                sealed: SealedCredential {
-                    format: row.format,
-                    key: WrappedKey { kek_id: row.kek_id, wrapped_data_key: row.wrapped_data_key },
-                    fields: fields.map(|(name, ciphertext)| SealedField { name, ciphertext }).collect(),
-                },
+                sealed: sealed_credential(
+                    row.format,
+                    row.kek_id,
+                    row.wrapped_data_key,
+                    row.field_names,
+                    row.ciphertexts,
+                ),
             })
         });
         jobs.collect()

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::accounts::still_active;
 use super::change::{Change, Target};
+use super::columns::sealed_credential;
 use super::jobs::{Reserving, Submission, reserve};
 use super::{Repository, Result};
 use crate::authentication::LeaseDigest;
@@ -16,7 +17,7 @@ use crate::domain::{
     JobId, JobKind, Lease, LeaseId, LeaseState, OrganizationId, Page, PageRequest, ProviderJobName, ProviderName,
     Purpose, QpuTokenId, Refusal, Timestamp, TokenOwner, UserId, UserSummary,
 };
-use crate::vault::{Binding, SealedCredential, SealedField, VaultError, WrappedKey};
+use crate::vault::{Binding, SealedCredential, VaultError};
 
 /// How long a solver may take to report what was used.
 const REPORTED_WITHIN: TimeDelta = TimeDelta::hours(24);
@@ -430,10 +431,5 @@ async fn sealed(connection: &mut PgConnection, binding: &Binding) -> Result<Seal
     .fetch_optional(connection)
     .await?
     .ok_or(VaultError::DoesNotOpen)?;
-    let fields = row.field_names.into_iter().zip(row.ciphertexts);
-    Ok(SealedCredential {
-        format: row.format,
-        key: WrappedKey { kek_id: row.kek_id, wrapped_data_key: row.wrapped_data_key },
-        fields: fields.map(|(name, ciphertext)| SealedField { name, ciphertext }).collect(),
-    })
+    Ok(sealed_credential(row.format, row.kek_id, row.wrapped_data_key, row.field_names, row.ciphertexts))
 }

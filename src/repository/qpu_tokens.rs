@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::change::{Change, Precondition, Target};
+use super::columns::sealed_credential;
 use super::{Repository, Result};
 use crate::authorization::action::token_verb::{Create, Delete, Read, Rotate, Update};
 use crate::authorization::{Grant, TokenAction};
@@ -11,7 +12,7 @@ use crate::domain::{
     OrganizationId, Page, PageRequest, ProviderName, Providers, QpuToken, QpuTokenId, Refusal, Timestamp, TokenName,
     TokenOwner, UserId,
 };
-use crate::vault::{Binding, Credential, SealedCredential, SealedField, VaultError, WrappedKey};
+use crate::vault::{Binding, Credential, SealedCredential, VaultError};
 
 const NO_TOKEN: Refusal = Refusal::NotFound("QPU token");
 
@@ -331,12 +332,8 @@ impl Repository {
             };
             let provider = row.provider.parse().map_err(|_| VaultError::DoesNotOpen)?;
             let binding = Binding { owner, token: row.id, secret_version: row.secret_version, provider };
-            let fields = row.field_names.into_iter().zip(row.ciphertexts);
-            let sealed = SealedCredential {
-                format: row.format,
-                key: WrappedKey { kek_id: row.kek_id, wrapped_data_key: row.wrapped_data_key },
-                fields: fields.map(|(name, ciphertext)| SealedField { name, ciphertext }).collect(),
-            };
+            let sealed =
+                sealed_credential(row.format, row.kek_id, row.wrapped_data_key, row.field_names, row.ciphertexts);
             self.vault.verify(&binding, &sealed).await?;
         }
         Ok(())
