@@ -8,6 +8,7 @@ mod ids;
 mod requests;
 mod rooms;
 mod sizes;
+mod watched;
 
 /// Places in an answer, and renderings of the credential to put there.
 pub mod renderings;

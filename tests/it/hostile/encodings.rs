@@ -8,7 +8,7 @@ use super::renderings::{all, brotli, deflate, expect_clean, gzip, zlib, zstd};
 use crate::support::lab::{Lab, SECRET};
 use crate::support::upstream::{Reply, Step, chunk};
 
-/// One operation for each way in which answers go through: streamed, watched and whole.
+/// Operations whose answers are streamed, or read as a whole. Those that are watched are in `watched.rs`: D-Wave has none.
 const OPERATIONS: [(&str, &str, &str); 4] = [
     ("GET", "solvers/remote/", ""),
     ("GET", "problems/mine/", ""),
@@ -86,25 +86,44 @@ async fn pauses_hide_nothing() {
     }
 }
 
-type Encoder = fn(&[u8]) -> Vec<u8>;
+pub type Encoder = fn(&[u8]) -> Vec<u8>;
+
+/// What a `content-encoding` says, and what encodes so.
+pub const CODINGS: [(&str, Encoder); 9] = [
+    ("gzip", gzip),
+    ("x-gzip", gzip),
+    ("GZIP", gzip),
+    ("deflate", zlib),
+    ("deflate", deflate),
+    ("br", brotli),
+    ("zstd", zstd),
+    ("gzip, br", |bytes| brotli(&gzip(bytes))),
+    ("identity, gzip ,identity", gzip),
+];
+
+/// What is wrong, what the `content-encoding` says, and the body, in which a text would be found that must not.
+pub fn undecodable(text: &[u8]) -> [(&'static str, &'static str, Vec<u8>); 8] {
+    let compressed = gzip(text);
+    let mut corrupt = compressed.clone();
+    corrupt[20] ^= 0xff;
+    [
+        ("unknown", "compress", text.to_vec()),
+        ("made up", "luna", text.to_vec()),
+        ("not a word", "\u{e9}", text.to_vec()),
+        ("many", "gzip,gzip,gzip,gzip,gzip", compressed.clone()),
+        ("lies", "gzip", text.to_vec()),
+        ("cut", "gzip", compressed[..compressed.len() - 9].to_vec()),
+        ("corrupt", "gzip", corrupt),
+        ("more behind", "deflate", [zlib(b"good"), text.to_vec()].concat()),
+    ]
+}
 
 /// The upstream is asked for no coding; one that uses one all the same does not hide anything in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn codings_hide_nothing() {
     let lab = lab().await;
-    let codings: [(&str, Encoder); 9] = [
-        ("gzip", gzip),
-        ("x-gzip", gzip),
-        ("GZIP", gzip),
-        ("deflate", zlib),
-        ("deflate", deflate),
-        ("br", brotli),
-        ("zstd", zstd),
-        ("gzip, br", |bytes| brotli(&gzip(bytes))),
-        ("identity, gzip ,identity", gzip),
-    ];
     for (how, rendering) in all().iter().step_by(3) {
-        for (name, encode) in codings {
+        for (name, encode) in CODINGS {
             let body = encode(format!("[[{rendering}]] and more").as_bytes());
             for reply in [
                 Reply::with(200, &format!("content-encoding: {name}\r\n"), &body),
@@ -137,22 +156,7 @@ async fn a_list_of_codings_may_be_in_two_headers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_decoded_does_not_go_through() {
     let lab = lab().await;
-    let compressed = gzip(SECRET.as_bytes());
-    let cut = &compressed[..compressed.len() - 9];
-    let mut corrupt = compressed.clone();
-    corrupt[20] ^= 0xff;
-    let trailing = [zlib(b"good"), SECRET.as_bytes().to_vec()].concat();
-    let replies: [(&str, &str, &[u8]); 8] = [
-        ("unknown", "compress", SECRET.as_bytes()),
-        ("made up", "luna", SECRET.as_bytes()),
-        ("not a word", "\u{e9}", SECRET.as_bytes()),
-        ("many", "gzip,gzip,gzip,gzip,gzip", &compressed),
-        ("lies", "gzip", SECRET.as_bytes()),
-        ("cut", "gzip", cut),
-        ("corrupt", "gzip", &corrupt),
-        ("more behind", "deflate", &trailing),
-    ];
-    for (how, coding, body) in replies {
+    for (how, coding, body) in undecodable(SECRET.as_bytes()) {
         lab.upstream.always(Reply::with(200, &format!("content-encoding: {coding}\r\n"), body));
         for (method, path, request) in OPERATIONS {
             let answer = lab.ask(method, path, request).await;

@@ -34,8 +34,8 @@ async fn half_an_answer_is_not_taken_for_a_whole_one() {
     for (number, reply) in replies.into_iter().enumerate() {
         lab.upstream.always(reply);
         let streamed = lab.ask("GET", "solvers/remote/", "").await;
-        let watched = lab.ask("GET", "problems/mine/", "").await;
-        for answer in [streamed, watched] {
+        let read = lab.ask("GET", "problems/mine/", "").await;
+        for answer in [streamed, read] {
             assert!(!answer.complete || answer.status() == 502, "{number}: {answer:?}");
             expect_clean(&lab, "half", SECRET, &answer);
         }

@@ -148,7 +148,12 @@ impl App {
 
     /// A D-Wave token of the organization; answers its id.
     pub async fn token(&self, organization: &str, name: &str, secret: &str) -> String {
-        let body = json!({"name": name, "provider": "dwave", "credential": {"token": secret}});
+        self.token_for("dwave", organization, name, secret).await
+    }
+
+    /// The same for any provider whose credential is one `token`.
+    pub async fn token_for(&self, provider: &str, organization: &str, name: &str, secret: &str) -> String {
+        let body = json!({"name": name, "provider": provider, "credential": {"token": secret}});
         let answer = self.admin.post(&format!("/v1/organizations/{organization}/qpu-tokens"), &body).await;
         answer.expect(201)["id"].as_str().unwrap().to_owned()
     }

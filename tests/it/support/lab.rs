@@ -26,6 +26,8 @@ pub struct Lab {
     /// The member's API key.
     pub key: String,
     pub secret: Secret,
+    /// What stands in a request's head in front of the key.
+    place: &'static str,
 }
 
 /// A configuration in which D-Wave is there, with less patience than in life.
@@ -56,11 +58,16 @@ impl Lab {
     }
 
     pub async fn with(configuration: Configuration, upstream: Upstream) -> Self {
+        Self::of("dwave", "x-auth-token: ", configuration, upstream).await
+    }
+
+    /// With another provider than D-Wave, whose clients put their token behind `place` in a request's head.
+    pub async fn of(provider: &str, place: &'static str, configuration: Configuration, upstream: Upstream) -> Self {
         let app = App::start_with(configuration).await;
-        let token = app.token(&app.root, "Advantage", SECRET).await;
+        let token = app.token_for(provider, &app.root, "Advantage", SECRET).await;
         let ada = app.member(&app.root, "ada").await;
         let key = app.key(&ada, "use").await.authorization();
-        Self { app, upstream, token, ada, key, secret: Secret::new("the credential", SECRET) }
+        Self { app, upstream, token, ada, key, secret: Secret::new("the credential", SECRET), place }
     }
 
     /// The key of somebody, of scope `use`.
@@ -80,15 +87,19 @@ impl Lab {
         format!("/v1/qpu/{}/{below}", self.token)
     }
 
-    /// Asks as D-Wave's client does.
+    /// Asks as the provider's client does.
     pub async fn ask(&self, method: &str, below: &str, body: impl AsRef<[u8]>) -> Wire {
         self.ask_with(&self.key, method, below, body).await
     }
 
     /// With somebody's key.
     pub async fn ask_with(&self, key: &str, method: &str, below: &str, body: impl AsRef<[u8]>) -> Wire {
-        let headers = format!("x-auth-token: {key}\r\n");
-        ask(&self.app.base_url, method, &self.path(below), &headers, body.as_ref()).await
+        ask(&self.app.base_url, method, &self.path(below), &self.headers(key), body.as_ref()).await
+    }
+
+    /// What a request has in its head to say who asks: lines with their ends.
+    pub fn headers(&self, key: &str) -> String {
+        format!("{}{key}\r\n", self.place)
     }
 
     /// Submits one problem; answers its id.
