@@ -164,14 +164,17 @@ impl Broker {
         let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
         let status = answer.status();
         let body = Timed::new(answer.into_body(), self.patience.idle, Moved::new()).boxed_unsync();
-        let body = read(body, LONGEST_EXCHANGE)
-            .await
-            .map_err(|_: Unreadable| unreachable("the provider gave no proper answer".to_owned()))?;
+        let improper = || unreachable("the provider gave no proper answer".to_owned());
+        let body = read(body, LONGEST_EXCHANGE).await.map_err(|_: Unreadable| improper())?;
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(unreachable("the provider gives no temporary tokens at the moment".to_owned()));
         }
+        if status.is_client_error() {
+            return Err(refused_by_provider());
+        }
+        // Nobody has refused the credential: there is nothing that an admin could replace.
         let token = status.is_success().then(|| serde_json::from_slice(&body).ok()).flatten();
-        let (text, lifetime) = token.and_then(|answer| adapter.exchanged(&answer)).ok_or_else(refused_by_provider)?;
+        let (text, lifetime) = token.and_then(|answer| adapter.exchanged(&answer)).ok_or_else(improper)?;
         Ok(Exchanged::new((binding.token, binding.secret_version), text, lifetime))
     }
 }

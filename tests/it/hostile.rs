@@ -2,6 +2,7 @@
 
 mod addresses;
 mod encodings;
+mod exchanged;
 mod framing;
 mod heads;
 mod ids;

@@ -9,49 +9,55 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::support::lab::{Lab, SECRET};
+use crate::support::secret::Secret;
 use crate::support::wire::Wire;
 
 /// How it is called, and what it looks like with neighbours on both sides.
 pub fn all() -> Vec<(String, String)> {
-    let percent = utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string();
-    let json = json!({"token": SECRET}).to_string();
-    let escaped = SECRET.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat();
-    let entities = SECRET.bytes().map(|byte| format!("&#{byte};")).collect::<Vec<_>>().concat();
-    let half = SECRET.len() / 2;
+    of(SECRET)
+}
+
+/// The same for any secret.
+pub fn of(secret: &str) -> Vec<(String, String)> {
+    let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    let json = json!({"token": secret}).to_string();
+    let escaped = secret.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat();
+    let entities = secret.bytes().map(|byte| format!("&#{byte};")).collect::<Vec<_>>().concat();
+    let half = secret.len() / 2;
     let mut all = vec![
-        ("raw", format!("before{SECRET}after")),
-        ("in lower case", SECRET.to_ascii_lowercase()),
-        ("as a header", format!("X-Auth-Token: {SECRET}")),
+        ("raw", format!("before{secret}after")),
+        ("in lower case", secret.to_ascii_lowercase()),
+        ("as a header", format!("X-Auth-Token: {secret}")),
         ("percent-encoded", format!("?token={percent}&more")),
         ("percent-encoded in lower case", percent.to_ascii_lowercase()),
-        ("percent-encoded throughout", SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()),
+        ("percent-encoded throughout", secret.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()),
         (
             "percent-encoded in part",
-            format!("{}{}", &SECRET[..half], utf8_percent_encode(&SECRET[half..], NON_ALPHANUMERIC)),
+            format!("{}{}", &secret[..half], utf8_percent_encode(&secret[half..], NON_ALPHANUMERIC)),
         ),
         ("percent-encoded twice", utf8_percent_encode(&percent, NON_ALPHANUMERIC).to_string()),
-        ("form-encoded", serde_urlencoded::to_string([("token", SECRET)]).unwrap()),
+        ("form-encoded", serde_urlencoded::to_string([("token", secret)]).unwrap()),
         ("as JSON", json.clone()),
         ("as JSON with escaped slashes", json.replace('/', "\\/")),
         ("as JSON in JSON", Value::String(json).to_string()),
         ("as JSON, escaped throughout", escaped.clone()),
         ("as JSON, escaped in capitals", escaped.to_ascii_uppercase().replace("\\U", "\\u")),
-        ("as HTML", SECRET.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")),
+        ("as HTML", secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")),
         ("as entities", entities),
-        ("in hex", format!("0x{}", HEXLOWER.encode(SECRET.as_bytes()))),
-        ("in upper-case hex", HEXUPPER.encode(SECRET.as_bytes())),
-        ("in MIME's base64", BASE64_MIME.encode(format!("{SECRET}{SECRET}").as_bytes()).replace("\r\n", " ")),
+        ("in hex", format!("0x{}", HEXLOWER.encode(secret.as_bytes()))),
+        ("in upper-case hex", HEXUPPER.encode(secret.as_bytes())),
+        ("in MIME's base64", BASE64_MIME.encode(format!("{secret}{secret}").as_bytes()).replace("\r\n", " ")),
         (
             "in base64, percent-encoded",
-            utf8_percent_encode(&BASE64.encode(SECRET.as_bytes()), NON_ALPHANUMERIC).to_string(),
+            utf8_percent_encode(&BASE64.encode(secret.as_bytes()), NON_ALPHANUMERIC).to_string(),
         ),
-        ("in base64 as JSON", json!({"auth": BASE64.encode(SECRET.as_bytes())}).to_string().replace('/', "\\/")),
+        ("in base64 as JSON", json!({"auth": BASE64.encode(secret.as_bytes())}).to_string().replace('/', "\\/")),
     ];
     for user in ["", "u", "us", "use", "user"] {
-        all.push(("as Basic, password", format!("Basic {}", BASE64.encode(format!("{user}:{SECRET}").as_bytes()))));
-        all.push(("as Basic, user", format!("Basic {}", BASE64.encode(format!("{SECRET}:{user}").as_bytes()))));
-        all.push(("in base64url", BASE64URL.encode(format!("{user}{SECRET}{user}").as_bytes())));
-        all.push(("in base64", BASE64.encode(format!("{user}{SECRET}{user}").as_bytes())));
+        all.push(("as Basic, password", format!("Basic {}", BASE64.encode(format!("{user}:{secret}").as_bytes()))));
+        all.push(("as Basic, user", format!("Basic {}", BASE64.encode(format!("{secret}:{user}").as_bytes()))));
+        all.push(("in base64url", BASE64URL.encode(format!("{user}{secret}{user}").as_bytes())));
+        all.push(("in base64", BASE64.encode(format!("{user}{secret}{user}").as_bytes())));
     }
     all.into_iter().enumerate().map(|(number, (how, text))| (format!("{how} ({number})"), text)).collect()
 }
@@ -90,14 +96,20 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
 /// Fails if the credential, or the text that tells it, is in the answer.
 #[track_caller]
 pub fn expect_clean(lab: &Lab, how: &str, rendering: &str, wire: &Wire) {
+    expect_free_of(&lab.secret, how, rendering, wire);
+}
+
+/// The same for any secret.
+#[track_caller]
+pub fn expect_free_of(secret: &Secret, how: &str, rendering: &str, wire: &Wire) {
     let text = wire.text();
-    lab.secret.expect_absent(&format!("the answer ({how})"), &text);
+    secret.expect_absent(&format!("the answer ({how})"), &text);
     // What was told may differ from what a search expects: in case, in its escapes, in its line breaks.
     assert!(!text.contains(rendering), "{how}: {text}");
     let folded = text.to_ascii_lowercase();
-    assert!(!folded.contains(&SECRET.to_ascii_lowercase()), "{how}: {text}");
+    assert!(!folded.contains(&secret.text.to_ascii_lowercase()), "{how}: {text}");
     // Half of it is too much.
-    let (front, back) = SECRET.split_at(SECRET.len() / 2);
+    let (front, back) = secret.text.split_at(secret.text.len() / 2);
     for half in [front, back] {
         assert!(!folded.contains(&half.to_ascii_lowercase()), "{how}: {text}");
     }
