@@ -4,6 +4,7 @@
 
 mod flows;
 mod mistakes;
+mod uses;
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -13,10 +14,13 @@ use sqlx::{Connection, Executor, PgConnection};
 use self::flows::Flows;
 use crate::support::process::{Process, Scratch};
 use crate::support::recorder::Recorder;
+use crate::support::upstream::{Reply, Upstream};
 
 /// Characters that every encoding writes in its own way.
 pub const TOKEN: &str = "DEV-canary/7f+Q= \"w\" \\k %41 <é> 'Zz9";
 pub const ROTATED: &str = "DEV-rotated/8g+R= \"x\" \\l %42 <ö> 'Yy8";
+/// What IBM gives for a token.
+pub const TEMPORARY: &str = "eyJ0.canary/1j+U= \"t\" \\n %47 <ü> 'Uu3.sig";
 pub const ACCESS_KEY_ID: &str = "AKIACANARY7FQ2ZZ9XWV";
 pub const SECRET_ACCESS_KEY: &str = "wJalr/CANARY+K7MDENG=bPxRfi%CY\\\"<é>KEY";
 pub const SESSION_TOKEN: &str = "FwoGZXIvYXdzE//CANARY+session=%7B\"token\\<é>";
@@ -31,6 +35,7 @@ async fn secrets_go_in_and_are_found_nowhere() {
     for (name, text) in [
         ("the D-Wave token", TOKEN),
         ("the rotated token", ROTATED),
+        ("the temporary token", TEMPORARY),
         ("the AWS key id", ACCESS_KEY_ID),
         ("the AWS secret key", SECRET_ACCESS_KEY),
         ("the AWS session token", SESSION_TOKEN),
@@ -41,8 +46,12 @@ async fn secrets_go_in_and_are_found_nowhere() {
         recorder.watch(name, text);
     }
 
+    let provider = Upstream::start(|_| Reply::silence()).await;
+    let addresses = uses::environment(&provider);
     for (format, parameters) in [("pretty", true), ("json", false)] {
-        let environment = [("LUNA_ORGANIZATIONS_LOG_FILTER", "trace"), ("LUNA_ORGANIZATIONS_LOG_FORMAT", format)];
+        let mut environment =
+            vec![("LUNA_ORGANIZATIONS_LOG_FILTER", "trace"), ("LUNA_ORGANIZATIONS_LOG_FORMAT", format)];
+        environment.extend(addresses.iter().map(|(name, value)| (*name, value.as_str())));
         let service = Process::dev(&scratch, &environment);
         let told = scratch.first_admin();
         for secret in ["api_key", "password"] {
@@ -51,7 +60,8 @@ async fn secrets_go_in_and_are_found_nowhere() {
         log_everything(&scratch, parameters).await;
         let root = told["organization_id"].as_str().unwrap().to_owned();
         let admin = service.first_admin(&scratch);
-        let mut flows = Flows::new(&mut recorder, &service.base_url, admin, root, format);
+        let (base_url, provider) = (&*service.base_url, &provider);
+        let mut flows = Flows { recorder: &mut recorder, base_url, provider, admin, root, run: format };
         flows.run(!parameters).await;
         let metrics = reqwest::Client::builder().no_proxy().build().unwrap().get(&service.metrics_url);
         assert!(recorder.send(metrics).await.text.contains("http_requests_total"));
@@ -60,6 +70,7 @@ async fn secrets_go_in_and_are_found_nowhere() {
         assert!(answers > 150, "only {answers} answers");
         let dump = dump(&scratch);
         assert!(dump.contains("COPY public.qpu_token_secrets") && dump.contains("canary rotated"));
+        assert!(dump.contains("jobs:submit") && dump.contains("credential_refused"), "tokens were used");
         recorder.expect_clean("the dump", &dump);
         let log = service.output();
         assert!(

@@ -6,22 +6,20 @@ use serde_json::{Value, json};
 use super::mistakes::Mistakes;
 use super::{ACCESS_KEY_ID, ENCRYPTION_KEY, NEW_PASSWORD, PASSWORD, ROTATED, SECRET_ACCESS_KEY, SESSION_TOKEN, TOKEN};
 use crate::support::recorder::Recorder;
+use crate::support::upstream::Upstream;
 use crate::support::{Answer, Caller};
 
 pub struct Flows<'a> {
     pub recorder: &'a mut Recorder,
     pub base_url: &'a str,
+    pub provider: &'a Upstream,
     pub admin: Caller,
     pub root: String,
     /// Makes names differ from those of another run.
-    run: &'a str,
+    pub run: &'a str,
 }
 
-impl<'a> Flows<'a> {
-    pub fn new(recorder: &'a mut Recorder, base_url: &'a str, admin: Caller, root: String, run: &'a str) -> Self {
-        Self { recorder, base_url, admin, root, run }
-    }
-
+impl Flows<'_> {
     /// `names`: also secrets where a name is looked up, which a database that logs parameters cannot but write down.
     pub async fn run(&mut self, names: bool) {
         let admin = self.admin.clone();
@@ -37,6 +35,7 @@ impl<'a> Flows<'a> {
         let key = self.api_keys(&member).await;
         self.luna_sdk(&key).await;
         self.lease(&member, &tokens).await;
+        self.uses(&key, &tokens).await;
         self.old_luna_sdk(&anonymous, &email).await;
 
         let mistakes = Mistakes { tokens, email, invitation, session, names };
