@@ -279,19 +279,24 @@ async fn nobody_submits_more_than_is_counted() {
     }
 }
 
-/// Two tokens of one provider, used at once over the same connections: each request has its own credential.
+/// Two tokens of one provider, used at once over the same connections: each request has its own credential, and each answer is
+/// searched for that one.
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_do_not_mix() {
+    const OTHER: &str = "DEV-the-credential-of-the-other";
     let lab = std::sync::Arc::new(lab().await);
-    let other = lab.app.token(&lab.app.root, "Other", "DEV-the-credential-of-the-other").await;
-    // Each answer quotes the other token's credential, which is nobody's business here either.
+    let other = lab.app.token(&lab.app.root, "Other", OTHER).await;
+    // Each answer quotes the credential that came with the request.
+    lab.upstream.script(|seen| Reply::with(200, "", format!("[[{}]]", seen.header("x-auth-token"))));
     let asked = (0..60).map(|number| {
         let (lab, other) = (std::sync::Arc::clone(&lab), other.clone());
         tokio::spawn(async move {
             let token = if number % 2 == 0 { &lab.token } else { &other };
             let path = format!("/v1/qpu/{token}/solvers/remote/{}-{number}", number % 2);
             let key = format!("x-auth-token: {}\r\n", lab.key);
-            assert_eq!(ask(&lab.app.base_url, "GET", &path, &key, b"").await.status(), 200);
+            let answer = ask(&lab.app.base_url, "GET", &path, &key, b"").await;
+            assert_eq!(answer.status(), 200, "{answer:?}");
+            assert_eq!(String::from_utf8_lossy(&answer.body), "[[[removed]]]", "{path}");
         })
     });
     for task in asked.collect::<Vec<_>>() {
@@ -305,7 +310,7 @@ async fn credentials_do_not_mix() {
             .collect::<Vec<_>>()
     };
     assert_eq!(of("remote/0-"), vec![SECRET; 30]);
-    assert_eq!(of("remote/1-"), vec!["DEV-the-credential-of-the-other"; 30]);
+    assert_eq!(of("remote/1-"), vec![OTHER; 30]);
     // A job of one token is no job of the other.
     let path = format!("/v1/qpu/{other}/problems/mine/");
     let answer = ask(&lab.app.base_url, "GET", &path, &format!("x-auth-token: {}\r\n", lab.key), b"").await;
