@@ -9,10 +9,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::renderings::gzip;
-use crate::support::lab::{Lab, configuration, expect_error};
-use crate::support::upstream::{Reply, Step, Upstream};
+use crate::support::installation::Installation;
+use crate::support::lab::{Lab, SECRET, configuration, expect_error};
+use crate::support::upstream::{Reply, Step, Upstream, chunk};
+use crate::support::wire::ask;
 
 const MEGABYTE: u64 = 1024 * 1024;
+
+/// Most memory that the service may ever have taken, in kilobytes.
+const MEMORY: u64 = 150 * 1024;
 
 fn ok(length: u64) -> Reply {
     Reply::raw(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n"))
@@ -24,7 +29,7 @@ async fn lab() -> Lab {
     lab
 }
 
-/// 100 MB: passed on where answers are passed on, an error where they are looked into.
+/// 100 MB where answers are looked into: an error. What is passed on as it comes is below.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_megabytes() {
     let lab = lab().await;
@@ -38,7 +43,57 @@ async fn a_hundred_megabytes() {
     lab.expect_nothing_reserved().await;
 }
 
-/// A megabyte that becomes a gigabyte.
+/// A hundred chunks with the credential in each, or in what two of them share: cut at each of its bytes, whole, and byte by byte. And
+/// what it becomes.
+fn a_hundred_chunks() -> (Reply, Vec<u8>) {
+    let filler: Vec<u8> = b"zyxwvutsrqponml 9876543210\n".iter().copied().cycle().take(1024 * 1024).collect();
+    let mut reply =
+        Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+    let (mut cleaned, mut back) = (Vec::new(), "");
+    for number in 0..100 {
+        let (front, rest) = SECRET.split_at(number % (SECRET.len() + 1));
+        reply = reply.then_send(chunk(&[back.as_bytes(), &filler, front.as_bytes()].concat()));
+        cleaned.extend_from_slice(&filler);
+        cleaned.extend_from_slice(b"[removed]");
+        back = rest;
+        if number % 10 == 0 {
+            let bytes = back.bytes().map(|byte| Step::Send(chunk(&[byte])));
+            reply = bytes.fold(reply, Reply::then);
+            back = "";
+        }
+    }
+    // The last credential ends with the answer.
+    if !back.is_empty() {
+        reply = reply.then_send(chunk(back.as_bytes()));
+    }
+    (reply.then_send("0\r\n\r\n"), cleaned)
+}
+
+/// What is passed on as it comes, through the program itself: it is held nowhere, the credential is gone from every place, and all
+/// else is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_stream_without_the_credential() {
+    let (reply, cleaned) = a_hundred_chunks();
+    let mine = Reply::json(200, &json!([{"id": "mine"}]));
+    let upstream = Upstream::start(move |seen| if seen.method == "POST" { mine.clone() } else { reply.clone() }).await;
+    let installation = Installation::new().await;
+    let url = format!("{}/sapi/v2", upstream.url());
+    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
+    let admin = installation.admin(&service);
+    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
+    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
+    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let headers = format!("x-auth-token: {}\r\n", admin.authorization());
+    let path = |below: &str| format!("/v1/qpu/{token}/{below}");
+    assert_eq!(ask(&service.base_url, "POST", &path("problems/"), &headers, b"[{}]").await.status(), 200);
+    let answer = ask(&service.base_url, "GET", &path("problems/mine/answer/data"), &headers, b"").await;
+    assert_eq!((answer.status(), answer.complete), (200, true), "{}", answer.head);
+    assert!(answer.body == cleaned, "{} bytes of {}", answer.body.len(), cleaned.len());
+    assert!(cleaned.len() as u64 > 100 * MEGABYTE && service.peak_memory() < MEMORY, "{} kB", service.peak_memory());
+    service.stop().await;
+}
+
+/// A tenth of a megabyte that becomes a hundred.
 #[tokio::test(flavor = "multi_thread")]
 async fn bombs_do_not_go_off() {
     let lab = lab().await;
@@ -49,7 +104,7 @@ async fn bombs_do_not_go_off() {
     expect_error(&lab.ask("POST", "problems/", "[{}]").await, 424, "provider_not_understood");
     // The same from a member.
     let headers = format!("x-auth-token: {}\r\ncontent-encoding: gzip\r\n", lab.key);
-    let answer = crate::support::wire::ask(&lab.app.base_url, "POST", &lab.path("problems/"), &headers, &bomb).await;
+    let answer = ask(&lab.app.base_url, "POST", &lab.path("problems/"), &headers, &bomb).await;
     expect_error(&answer, 400, "invalid_request");
 }
 
