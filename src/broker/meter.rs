@@ -1,6 +1,5 @@
 //! Phase 5: which jobs were made, which are over, and what they used. Each is booked once, whichever answer tells of it.
 
-use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use super::prepare::Reservation;
 use super::usage::{Extract, Watched};
 use crate::authorization::action::jobs::Cancel;
 use crate::domain::{JobId, JobReference, QpuTokenId, Refusal};
-use crate::repository::{Repository, Submitted};
+use crate::repository::{Repository, Submitted, Taken};
 
-/// What could not be written down at once is tried again so often: as long as the reservation lasts.
-const TRIES: u32 = 180;
+/// What could not be written down at once is tried again so often: for an hour.
+const TRIES: u32 = 720;
 
 /// How long between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_secs(5);
@@ -33,58 +32,75 @@ impl Broker {
         &self,
         asked: &Asked<'_>,
         reservation: Option<&Reservation>,
-        mut learned: Learned,
+        learned: Learned,
     ) -> Result<(), Failed> {
-        if let Some(reservation) = reservation {
-            let plain = |id: Option<String>| id.filter(|id| is_plain_id(id));
-            let mut created = take(&mut learned.created).into_iter().map(plain);
-            let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
-            let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
-            let Ok(foreign) = self.opened(reservation, &jobs).await else {
-                return Err(Failed::Taken(self.open_later(reservation, jobs)));
-            };
-            if !foreign.is_empty() {
-                return Err(Denial::from(Refusal::NotFound("job")).into());
-            }
+        let Some(reservation) = reservation else { return Ok(self.told(asked, learned).await?) };
+        let Learned { created, used, parts, .. } = learned;
+        let taken = self.taken(asked, reservation, created, plain_parts(parts));
+        let Ok(foreign) = self.in_time(self.repository.submit_jobs(&reservation.grant, &taken)).await else {
+            return Err(Failed::Taken(self.open_later(reservation, taken, used)));
+        };
+        if !foreign.is_empty() {
+            return Err(Denial::from(Refusal::NotFound("job")).into());
         }
-        Ok(self.told(asked, learned).await?)
+        book(&self.repository, &self.tasks, asked.door.token, used, asked.operation.rule.tells_once()).await;
+        Ok(())
     }
 
     /// The same for an answer to what submits nothing.
     pub(super) async fn told(&self, asked: &Asked<'_>, learned: Learned) -> Result<(), Denial> {
-        if let Some((whole, parts)) = &learned.parts {
-            let parts: Vec<&JobReference> = parts.iter().filter(|part| is_plain_id(&part.id)).collect();
-            self.in_time(self.repository.adopt_parts(asked.grant, whole, &parts)).await?;
+        if let Some((whole, parts)) = plain_parts(learned.parts) {
+            self.in_time(self.repository.adopt_parts(asked.grant, &whole, &parts)).await?;
         }
         book(&self.repository, &self.tasks, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
         Ok(())
     }
 
-    async fn opened(&self, reservation: &Reservation, jobs: &[Submitted]) -> Result<Vec<String>, Denial> {
-        let Reservation { grant, kind, .. } = reservation;
-        self.in_time(self.repository.submit_jobs(grant, *kind, jobs, self.settle_after)).await
+    /// What the provider took of what was reserved.
+    fn taken(
+        &self,
+        asked: &Asked<'_>,
+        reservation: &Reservation,
+        created: Vec<Option<String>>,
+        parts: Option<(JobReference, Vec<JobReference>)>,
+    ) -> Taken {
+        let kind = reservation.kind;
+        let mut created = created.into_iter().map(|id| id.filter(|id| is_plain_id(id)));
+        let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
+        let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
+        Taken { kind, jobs, parts, check_after: Some(self.settle_after) }
     }
 
-    /// The provider has taken the jobs, and the database does not take note of it. That is tried until the reservation ends; the
-    /// client is told what the provider said, and not to submit it again.
-    fn open_later(&self, reservation: &Reservation, jobs: Vec<Submitted>) -> Denial {
-        tracing::error!("what the provider took could not be written down yet");
-        let names: Vec<&str> = jobs.iter().filter_map(|job| job.provider_id.as_deref()).collect();
+    /// The provider has taken the jobs, and the database does not take note of it. That is tried for a while, whether the reservation
+    /// lasts or not; the client is told what the provider said, and not to submit it again.
+    fn open_later(&self, reservation: &Reservation, taken: Taken, used: Vec<(JobReference, i64)>) -> Denial {
+        let (repository, grant) = (self.repository.clone(), Arc::clone(&reservation.grant));
+        let token = grant.token();
+        let names: Vec<&str> = taken.jobs.iter().filter_map(|job| job.provider_id.as_deref()).collect();
+        let names = names.join(", ");
+        tracing::error!(%token, jobs = names, "what the provider took could not be written down yet");
         let message = format!(
-            "the provider has taken it as {}, which could not be written down yet; look for it in a moment, and do not \
-             submit it again",
-            names.join(", ")
+            "the provider has taken it as {names}, which could not be written down yet; look for it in a moment, and do not \
+             submit it again"
         );
-        let (repository, settle_after) = (self.repository.clone(), self.settle_after);
-        let (grant, kind) = (Arc::clone(&reservation.grant), reservation.kind);
+        let tasks = self.tasks.clone();
         self.tasks.spawn(async move {
             for _ in 0..TRIES {
                 sleep(BETWEEN_TRIES).await;
-                match repository.submit_jobs(&grant, kind, &jobs, settle_after).await {
-                    Ok(_) => return,
+                match repository.submit_jobs(&grant, &taken).await {
+                    Ok(foreign) => {
+                        if !foreign.is_empty() {
+                            tracing::error!(%token, jobs = foreign.join(", "), "what the provider took is somebody else's");
+                        }
+                        let own = |(job, _): &(JobReference, i64)| !foreign.contains(&job.id);
+                        let used = used.into_iter().filter(own).collect();
+                        // What this does not book, the worker asks for.
+                        return book(&repository, &tasks, token, used, false).await;
+                    }
                     Err(error) => tracing::warn!(%error, "what the provider took could not be written down yet"),
                 }
             }
+            tracing::error!(%token, jobs = names, "what the provider took was never written down");
         });
         Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_recorded", message)
     }
@@ -121,6 +137,12 @@ impl Broker {
         let grant = asked.grant.with_job::<Cancel>()?;
         self.in_time(self.repository.jobs_cancelled(&grant, &jobs)).await
     }
+}
+
+/// Parts whose ids may be used in paths.
+fn plain_parts(parts: Option<(JobReference, Vec<JobReference>)>) -> Option<(JobReference, Vec<JobReference>)> {
+    let plain = |part: &JobReference| is_plain_id(&part.id);
+    parts.map(|(whole, parts)| (whole, parts.into_iter().filter(plain).collect()))
 }
 
 /// What cannot be booked now, the worker asks for again; but what a provider tells `once` is tried until it is booked.

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::Value;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::{Change, Event, Target};
@@ -35,6 +36,18 @@ pub struct Submitted {
     pub id: JobId,
     /// The provider's name for it; `None` if the provider did not take it.
     pub provider_id: Option<String>,
+}
+
+/// What the provider has answered to a submission.
+pub struct Taken {
+    /// What it makes.
+    pub kind: JobKind,
+    /// What became of each reserved job.
+    pub jobs: Vec<Submitted>,
+    /// One of them with its parts, if the provider has named any.
+    pub parts: Option<(JobReference, Vec<JobReference>)>,
+    /// After how long to ask what they have used; `None` if nobody can be asked.
+    pub check_after: Option<TimeDelta>,
 }
 
 /// A job whose usage is still to be asked for.
@@ -75,31 +88,21 @@ impl Repository {
         reserve(&mut connection, Reserving { token, person, member_of, submission }, self.now()).await
     }
 
-    /// Opens the jobs that the provider took and releases the others; each is an event of its own. Answers which of the
-    /// provider's names were somebody else's before: those must not be shown to the caller.
-    pub async fn submit_jobs(
-        &self,
-        grant: &Grant<Submit>,
-        kind: JobKind,
-        jobs: &[Submitted],
-        check_after: TimeDelta,
-    ) -> Result<Vec<String>> {
-        match self.open_jobs(grant, kind, jobs, check_after).await {
+    /// Opens the jobs that the provider took, also those whose reservation is over by now, and releases the others; each is an event
+    /// of its own. Answers which of the provider's names were somebody else's before: those must not be shown to the caller.
+    pub async fn submit_jobs(&self, grant: &Grant<Submit>, taken: &Taken) -> Result<Vec<String>> {
+        match self.open_jobs(grant, taken).await {
             // Somebody was opening a job of the same name at this very moment. Now it is known.
-            Err(Error::Refused(Refusal::JobReported)) => self.open_jobs(grant, kind, jobs, check_after).await,
+            Err(Error::Refused(Refusal::JobReported)) => self.open_jobs(grant, taken).await,
             outcome => outcome,
         }
     }
 
-    async fn open_jobs(
-        &self,
-        grant: &Grant<Submit>,
-        kind: JobKind,
-        jobs: &[Submitted],
-        check_after: TimeDelta,
-    ) -> Result<Vec<String>> {
+    async fn open_jobs(&self, grant: &Grant<Submit>, taken: &Taken) -> Result<Vec<String>> {
+        let Taken { kind, jobs, parts, check_after } = taken;
         let mut change = self.change(grant).await?;
         let (now, mut foreign) = (change.now, Vec::new());
+        lock(&mut change, jobs.iter().map(|job| job.id)).await?;
         for job in jobs {
             let Some(provider_id) = &job.provider_id else {
                 end(&mut change, job.id, None, now).await?;
@@ -107,19 +110,15 @@ impl Repository {
                 change.record_refusal(&target).await?;
                 continue;
             };
-            let opened = sqlx::query!(
-                "UPDATE jobs SET provider_job_id = $2, state = 'open', check_at = $3
-                  WHERE id = $1 AND state = 'reserved'
-                    AND NOT EXISTS (SELECT 1 FROM jobs known
-                                     WHERE known.qpu_token_id = jobs.qpu_token_id AND known.kind = jobs.kind
-                                       AND known.provider_job_id = $2)",
+            let opened = sqlx::query_scalar!(
+                r#"SELECT open_job($1, $2, $3) AS "opened!""#,
                 job.id.uuid(),
                 provider_id,
-                now + check_after,
+                check_after.map(|after| now + after),
             )
-            .execute(&mut *change)
+            .fetch_one(&mut *change)
             .await?;
-            if opened.rows_affected() == 1 {
+            if opened {
                 change.record(&target(grant, job.id).with("provider_job_id", provider_id.as_str())).await?;
                 continue;
             }
@@ -139,10 +138,12 @@ impl Repository {
                 continue;
             }
             end(&mut change, job.id, None, now).await?;
-            let own = known.map(|known| Some(known.user) == grant.caller());
-            if own != Some(true) {
+            if known.is_some_and(|known| Some(known.user) != grant.caller()) {
                 foreign.push(provider_id.clone());
             }
+        }
+        if let Some((whole, parts)) = parts {
+            adopt(&mut change, grant.token(), whole, parts, now).await?;
         }
         change.commit_recorded().await?;
         Ok(foreign)
@@ -152,6 +153,7 @@ impl Repository {
     pub async fn release_jobs(&self, grant: &Grant<Submit>, jobs: &[JobId], reason: &str) -> Result<()> {
         let mut change = self.change(grant).await?;
         let now = change.now;
+        lock(&mut change, jobs.iter().copied()).await?;
         for job in jobs {
             // What the provider took is a job, whatever went wrong afterwards.
             let released = sqlx::query_scalar!(
@@ -199,28 +201,8 @@ impl Repository {
     }
 
     /// Gives the parts of a job, which the provider has named, to whoever the job belongs to. What they use is booked with it.
-    pub async fn adopt_parts(&self, grant: &Grant<Use>, whole: &JobReference, parts: &[&JobReference]) -> Result<()> {
-        let ids: Vec<Uuid> = parts.iter().map(|_| JobId::new().uuid()).collect();
-        let (kinds, names): (Vec<_>, Vec<_>) = parts.iter().map(|part| (part.kind.as_str(), part.id.as_str())).unzip();
-        sqlx::query!(
-            "INSERT INTO jobs (id, qpu_token_id, secret_version, user_id, organization_id, kind, place, provider_job_id, state,
-                               reserved, used, created_at, ended_at)
-             SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, part.kind,
-                    whole.place, part.name, 'settled', 0, 0, whole.created_at, $7
-               FROM jobs whole, unnest($4::uuid[], $5::text[], $6::text[]) AS part (id, kind, name)
-              WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
-                 ON CONFLICT DO NOTHING",
-            grant.token().uuid(),
-            whole.kind.as_str(),
-            whole.id,
-            &ids,
-            &kinds as _,
-            &names as _,
-            self.now(),
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    pub async fn adopt_parts(&self, grant: &Grant<Use>, whole: &JobReference, parts: &[JobReference]) -> Result<()> {
+        adopt(&mut *self.pool.acquire().await?, grant.token(), whole, parts, self.now()).await
     }
 
     /// Books what a job used, once: whoever learns it first. Answers whether this was it.
@@ -360,7 +342,7 @@ pub(super) struct Reserving<'a> {
 
 /// Reserves room in all limits that apply, or in none.
 pub(super) async fn reserve(
-    connection: &mut sqlx::PgConnection,
+    connection: &mut PgConnection,
     Reserving { token, person, member_of, submission }: Reserving<'_>,
     now: Timestamp,
 ) -> Result<Vec<JobId>> {
@@ -392,6 +374,45 @@ pub(super) fn refusal(word: &str) -> Refusal {
         "token_gone" => Refusal::NotFound("QPU token"),
         _ => Refusal::QuotaExhausted,
     }
+}
+
+async fn adopt(
+    connection: &mut PgConnection,
+    token: QpuTokenId,
+    whole: &JobReference,
+    parts: &[JobReference],
+    now: Timestamp,
+) -> Result<()> {
+    let ids: Vec<Uuid> = parts.iter().map(|_| JobId::new().uuid()).collect();
+    let (kinds, names): (Vec<_>, Vec<_>) = parts.iter().map(|part| (part.kind.as_str(), part.id.as_str())).unzip();
+    sqlx::query!(
+        "INSERT INTO jobs (id, qpu_token_id, secret_version, user_id, organization_id, kind, place, provider_job_id, state,
+                           reserved, used, created_at, ended_at)
+         SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, part.kind,
+                whole.place, part.name, 'settled', 0, 0, whole.created_at, $7
+           FROM jobs whole, unnest($4::uuid[], $5::text[], $6::text[]) AS part (id, kind, name)
+          WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
+             ON CONFLICT DO NOTHING",
+        token.uuid(),
+        whole.kind.as_str(),
+        whole.id,
+        &ids,
+        &kinds as _,
+        &names as _,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Locks several jobs that are about to be opened or ended one after the other. One job locks itself.
+async fn lock(change: &mut Change, jobs: impl ExactSizeIterator<Item = JobId>) -> Result<()> {
+    if jobs.len() > 1 {
+        let ids: Vec<Uuid> = jobs.map(JobId::uuid).collect();
+        sqlx::query_scalar!("SELECT lock_jobs($1)", &ids).fetch_one(&mut **change).await?;
+    }
+    Ok(())
 }
 
 async fn end(change: &mut Change, job: JobId, used: Option<i64>, now: Timestamp) -> Result<()> {

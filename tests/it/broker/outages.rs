@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use luna_organizations::cli::dev::cluster::{Cluster, DATABASE};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
@@ -23,6 +24,12 @@ fn held(gate: &Arc<Semaphore>, body: &serde_json::Value) -> Reply {
     Reply::default().then(Step::Hold(Arc::clone(gate))).then_send(answer)
 }
 
+/// Somebody for whom the test's database is always there.
+async fn superuser(lab: &Lab) -> PgConnection {
+    let options: PgConnectOptions = lab.app.database_url.parse().unwrap();
+    PgConnection::connect_with(&options.username("postgres")).await.unwrap()
+}
+
 /// Lets nobody into the test's database, or everybody again.
 async fn admit(lab: &Lab, admitted: bool) {
     let limit = if admitted { -1 } else { 0 };
@@ -37,37 +44,66 @@ async fn admit(lab: &Lab, admitted: bool) {
     }
 }
 
-/// The member is told what the provider said, with a status that nobody repeats; the job is written down when that works again.
+/// The member is told what the provider said, with a status that nobody repeats; the jobs are written down when that works again, with
+/// what was told of their usage. Their reservations are over by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_is_away_when_the_provider_answers() {
     let lab = Arc::new(Lab::start(|_| Reply::silence()).await);
     lab.limit(None, 1000).await;
     let gate = Arc::new(Semaphore::new(0));
-    lab.upstream.always(held(&gate, &json!([{"id": "taken-1"}, {"id": "taken-2"}])));
+    let over = json!({"id": "taken-3", "status": "COMPLETED", "answer": {"timing": {"qpu_access_time": 2.0}}});
+    lab.upstream.always(held(&gate, &json!([{"id": "taken-1"}, {"id": "taken-2"}, over])));
     let submission = tokio::spawn({
         let lab = Arc::clone(&lab);
-        async move { lab.ask("POST", "problems/", "[{},{}]").await }
+        async move { lab.ask("POST", "problems/", "[{},{},{}]").await }
     });
     lab.upstream.reached("problems").await;
     admit(&lab, false).await;
     gate.add_permits(1);
     let answer = submission.await.unwrap();
     expect_error(&answer, 424, "submission_not_recorded");
-    assert!(answer.text().contains("taken-1, taken-2"), "{answer:?}");
+    assert!(answer.text().contains("taken-1, taken-2, taken-3"), "{answer:?}");
     // Meanwhile nothing else is done, and nothing reaches the provider.
     expect_error(&lab.ask("GET", "solvers/remote/", "").await, 503, "unavailable");
     expect_error(&lab.ask("POST", "problems/", "[{}]").await, 503, "unavailable");
     assert_eq!(lab.upstream.seen().len(), 1);
+    superuser(&lab).await.execute("SELECT end_job(id, NULL, created_at + interval '1 hour') FROM jobs").await.unwrap();
     admit(&lab, true).await;
     for _ in 0..150 {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        if lab.states().await == ["open", "open"] {
+        if lab.states().await == ["open", "open", "settled"] {
             break;
         }
     }
-    assert_eq!((lab.states().await, lab.limits().await), (vec!["open".to_owned(); 2], vec![(0, 200)]));
+    let states = ["open", "open", "settled"].map(ToOwned::to_owned).to_vec();
+    assert_eq!((lab.states().await, lab.limits().await), (states, vec![(2000, 200)]));
     lab.upstream.always(Reply::json(200, &json!({"id": "taken-1", "status": "PENDING"})));
     assert_eq!(lab.ask("GET", "problems/taken-1/", "").await.status(), 200);
+}
+
+/// The provider takes its time, and what was promised is taken back meanwhile. What it took is a job all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_late_is_a_job() {
+    let lab = Arc::new(Lab::start(|_| Reply::silence()).await);
+    lab.limit(None, 1000).await;
+    let gate = Arc::new(Semaphore::new(0));
+    lab.upstream.always(held(&gate, &json!([{"id": "late"}])));
+    let submission = tokio::spawn({
+        let lab = Arc::clone(&lab);
+        async move { lab.ask("POST", "problems/", "[{}]").await }
+    });
+    lab.upstream.reached("problems").await;
+    lab.app.clock.advance(TimeDelta::hours(1));
+    lab.app.broker.settle_due().await;
+    assert_eq!((lab.states().await, lab.limits().await), (vec!["expired".to_owned()], vec![(0, 0)]));
+    gate.add_permits(1);
+    let answer = submission.await.unwrap();
+    assert_eq!((answer.status(), answer.json()[0]["id"].as_str()), (200, Some("late")), "{answer:?}");
+    assert_eq!((lab.jobs().await, lab.limits().await), (vec![("open".to_owned(), 100, None)], vec![(0, 100)]));
+    let told = json!({"id": "late", "status": "COMPLETED", "answer": {"timing": {"qpu_access_time": 2.0}}});
+    lab.upstream.always(Reply::json(200, &told));
+    assert_eq!(lab.ask("GET", "problems/late/", "").await.status(), 200);
+    assert_eq!(lab.limits().await, [(2000, 0)]);
 }
 
 /// Killed before it could write down the answer: what was promised is taken back after a while.
@@ -103,7 +139,7 @@ async fn killed_between_forwarding_and_recording() {
     };
     let (held, promised) = state().await;
     assert!(held == "reserved" && promised > 0, "{held} {promised}");
-    let later = "UPDATE jobs SET check_at = check_at - interval '16 minutes'";
+    let later = "UPDATE jobs SET check_at = check_at - interval '21 minutes'";
     sqlx::query(later).execute(&database).await.unwrap();
     let service = installation.serve(&provider);
     for _ in 0..100 {

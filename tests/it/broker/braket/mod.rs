@@ -1,6 +1,7 @@
 //! Amazon Braket: what is signed and sent, whose tasks and results are whose, and what is booked.
 
 mod aws;
+mod outages;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
