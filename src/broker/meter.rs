@@ -17,7 +17,7 @@ use super::head::is_plain_id;
 use super::prepare::Reservation;
 use super::usage::{Extract, Watched};
 use crate::authorization::action::jobs::Cancel;
-use crate::domain::{JobId, JobReference, QpuTokenId, Refusal};
+use crate::domain::{JobId, JobKind, JobReference, QpuTokenId, Refusal};
 use crate::repository::{Repository, Submitted, Taken};
 
 /// What could not be written down at once is tried again so often: for an hour.
@@ -68,7 +68,11 @@ impl Broker {
         let mut created = created.into_iter().map(|id| id.filter(|id| is_plain_id(id)));
         let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
         let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
-        Taken { kind, jobs, parts, check_after: Some(self.settle_after) }
+        // Most providers do not tell of uploads: there is nothing to ask, and an upload never ends.
+        let mut names = jobs.iter().filter_map(|job| job.provider_id.clone());
+        let is_told = |id| asked.adapter.settle(&JobReference { kind, id }, &asked.operation.place).is_some();
+        let check_after = (kind != JobKind::Upload || names.any(is_told)).then_some(self.settle_after);
+        Taken { kind, jobs, parts, check_after }
     }
 
     /// The provider has taken the jobs, and the database does not take note of it. That is tried for a while, whether the reservation

@@ -138,6 +138,22 @@ async fn what_never_ends_is_given_up() {
     assert_eq!(expired(&lab).await, [("unknown_to_provider".to_owned(), 0), ("given_up".to_owned(), 100)]);
 }
 
+/// Nobody can be asked what an upload has used: nobody is.
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_are_not_asked_about() {
+    let (lab, _) = lab().await;
+    assert_eq!(lab.ask("POST", "bqm/multipart", "{}").await.status(), 200);
+    let asked = lab.upstream.seen().len();
+    for _ in 0..40 {
+        lab.app.clock.advance(TimeDelta::days(1));
+        lab.app.broker.settle_due().await;
+    }
+    let uploads: Vec<(String, String, i32)> =
+        sqlx::query_as("SELECT kind, state, checks FROM jobs").fetch_all(&lab.app.database).await.unwrap();
+    assert_eq!(uploads, [("upload".to_owned(), "open".to_owned(), 0)]);
+    assert_eq!((lab.upstream.seen().len(), expired(&lab).await.len()), (asked, 0));
+}
+
 /// Reason and figure of the events about jobs of which nobody has told what they used.
 async fn expired(lab: &Lab) -> Vec<(String, i64)> {
     let events = lab.events().await.into_iter().filter(|event| event.0 == "jobs:expire");
