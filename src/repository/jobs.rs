@@ -1,5 +1,7 @@
 //! The ledger of jobs: reserved before the provider is asked, opened when it has answered, ended once with what they used.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -181,10 +183,12 @@ impl Repository {
     pub async fn jobs_cancelled(&self, grant: &Grant<Cancel>, jobs: &[JobReference]) -> Result<()> {
         let mut change = self.change(grant).await?;
         let now = change.now;
+        // In one order, whoever else cancels the same jobs at this moment.
+        let jobs: BTreeSet<&JobReference> = jobs.iter().collect();
         for job in jobs {
             // What a cancelled job has used is known soon.
             let id = sqlx::query_scalar!(
-                r#"UPDATE jobs SET check_at = CASE WHEN state = 'open' THEN least(check_at, $4) END
+                r#"UPDATE jobs SET check_at = CASE WHEN state = 'open' AND check_at IS NOT NULL THEN least(check_at, $4) END
                     WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3 RETURNING id AS "id: JobId""#,
                 grant.token().uuid(),
                 job.kind.as_str(),

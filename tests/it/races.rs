@@ -1,6 +1,7 @@
 //! The invariants, raced: two replicas on one database, requests that are under way together, many times over.
 //! Whatever comes first, the invariant holds afterwards, everybody gets an answer that says what happened, and nobody a 5xx.
 
+mod cancelling;
 mod credentials;
 mod last_admin;
 mod leases;
