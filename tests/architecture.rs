@@ -280,6 +280,7 @@ const BOOKKEEPING: &[&str] = &[
     "signing_keys",
     // Whoever learns first what a job used books it; the worker asks for what nobody reads.
     "settle_job",
+    "note_unknown",
     // Parts of a job belong to whoever it belongs to.
     "adopt_parts",
     "expire_job",

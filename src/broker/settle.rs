@@ -23,7 +23,7 @@ const TAKEN: i64 = 32;
 /// How many of them are asked about at the same time, so that one that hangs does not hold up the others.
 const AT_ONCE: usize = 8;
 
-/// For how long a provider may not know a job yet, or not any more, before it expires.
+/// For how long a provider may not know a job yet, or not any more, before it expires. It may be wrong about that for a moment.
 const UNKNOWN_FOR: TimeDelta = TimeDelta::hours(1);
 
 impl Broker {
@@ -48,14 +48,14 @@ impl Broker {
             (Some(reference), JobState::Open) if reference.kind != JobKind::Lease => {
                 let asked = self.ask(&job.binding, &job.sealed, reference, &job.place);
                 let learned = match timeout(self.patience.job, asked).await {
-                    Ok(Ok(learned)) => learned,
+                    Ok(Ok(learned)) => Some(learned),
                     Ok(Err(denial)) => {
                         tracing::info!(job = %job.id, code = denial.code, "a job's usage could not be asked for yet");
-                        Learned::default()
+                        None
                     }
                     Err(_) => {
                         tracing::info!(job = %job.id, "a job's usage could not be asked for in time");
-                        Learned::default()
+                        None
                     }
                 };
                 self.conclude(job, learned).await
@@ -109,12 +109,18 @@ impl Broker {
         Ok(())
     }
 
-    async fn conclude(&self, job: &DueJob, learned: Learned) -> crate::repository::Result<()> {
-        for (reference, used) in &learned.used {
-            self.repository.settle_job(job.binding.token, reference, *used).await?;
+    /// Writes down what the provider has answered, if it has.
+    async fn conclude(&self, job: &DueJob, answer: Option<Learned>) -> crate::repository::Result<()> {
+        let is_gone = answer.as_ref().map(|learned| learned.gone);
+        let mut concluded = false;
+        for (reference, used) in answer.into_iter().flat_map(|learned| learned.used) {
+            self.repository.settle_job(job.binding.token, &reference, used).await?;
+            concluded |= Some(reference) == job.reference;
         }
-        let concluded = learned.used.iter().any(|(reference, _)| Some(reference) == job.reference.as_ref());
-        if !concluded && learned.gone && job.age > UNKNOWN_FOR {
+        if concluded {
+            return Ok(());
+        }
+        if is_gone == Some(true) && job.unknown_for.is_some_and(|unknown_for| unknown_for > UNKNOWN_FOR) {
             // Where a result is told once, it has been, and what came of it got lost.
             let provider = self.providers.get(&job.binding.provider);
             let ran = provider.is_some_and(|it| it.adapter.allowed().rules().any(|(_, rule)| rule.tells_once()));
@@ -124,10 +130,13 @@ impl Broker {
                 self.repository.expire_job(job, "unknown_to_provider").await
             };
         }
-        if !concluded && job.is_hopeless() {
+        if job.is_hopeless() {
             return self.repository.book_reserved(job, "given_up").await;
         }
-        Ok(())
+        match is_gone {
+            Some(gone) if gone != job.unknown_for.is_some() => self.repository.note_unknown(job.id, gone).await,
+            _ => Ok(()),
+        }
     }
 }
 

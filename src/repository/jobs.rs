@@ -64,6 +64,8 @@ pub struct DueJob {
     pub place: String,
     /// For how long it has been on its way.
     pub age: TimeDelta,
+    /// For how long the provider has said that it does not know it, without a break; `None` if it does.
+    pub unknown_for: Option<TimeDelta>,
     /// What the credential is bound to, in the version that submitted the job.
     pub binding: Binding,
     /// The credential.
@@ -225,6 +227,19 @@ impl Repository {
         Ok(ended == Some(true))
     }
 
+    /// Remembers whether the provider does not know a job, from now on.
+    pub async fn note_unknown(&self, job: JobId, unknown: bool) -> Result<()> {
+        sqlx::query!(
+            "UPDATE jobs SET unknown_since = CASE WHEN $2 THEN coalesce(unknown_since, $3) END WHERE id = $1",
+            job.uuid(),
+            unknown,
+            self.now(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Ends a job that never ran: books nothing, and says so in the audit log.
     pub async fn expire_job(&self, job: &DueJob, reason: &str) -> Result<()> {
         self.end_unknown(job, reason, false).await
@@ -279,7 +294,7 @@ impl Repository {
                 RETURNING j.*
                )
                SELECT j.id AS "id: JobId", j.state AS "state: JobState", j.kind AS "kind: JobKind", j.provider_job_id, j.place,
-                      j.created_at, t.id AS "token: QpuTokenId", t.provider,
+                      j.created_at, j.unknown_since, t.id AS "token: QpuTokenId", t.provider,
                       t.organization_id AS "organization_id: OrganizationId", t.user_id AS "user_id: UserId",
                       s.secret_version, s.format, s.kek_id, s.wrapped_data_key, s.field_names, s.ciphertexts
                  FROM taken j
@@ -308,6 +323,7 @@ impl Repository {
                 reference: row.provider_job_id.map(|id| JobReference { kind: row.kind, id }),
                 place: row.place,
                 age: now - row.created_at,
+                unknown_for: row.unknown_since.map(|since| now - since),
                 binding: Binding { owner, token: row.token, secret_version: row.secret_version, provider },
                 sealed: sealed_credential(
                     row.format,

@@ -138,6 +138,34 @@ async fn what_never_ends_is_given_up() {
     assert_eq!(expired(&lab).await, [("unknown_to_provider".to_owned(), 0), ("given_up".to_owned(), 100)]);
 }
 
+/// A provider that does not know a job for a moment makes nothing free, however old the job is.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_not_found_makes_nothing_free() {
+    let (lab, sapi) = lab().await;
+    lab.submit(&lab.key).await;
+    let unknown = Reply::json(404, &json!({}));
+    let asked = async |after: TimeDelta| {
+        let before = lab.upstream.seen().len();
+        lab.app.clock.advance(after);
+        lab.app.broker.settle_due().await;
+        assert_eq!(lab.upstream.seen().len(), before + 1);
+        lab.states().await
+    };
+    lab.upstream.always(unknown.clone());
+    assert_eq!(asked(TimeDelta::days(2)).await, ["open"]);
+    // It knows it again, and the hour begins anew.
+    lab.upstream.script(move |seen| sapi.answer(seen));
+    assert_eq!(asked(TimeDelta::hours(2)).await, ["open"]);
+    lab.upstream.always(unknown);
+    assert_eq!(asked(TimeDelta::hours(2)).await, ["open"]);
+    // No answer is none.
+    lab.upstream.always(Reply::silence());
+    assert_eq!(asked(TimeDelta::minutes(30)).await, ["open"]);
+    lab.upstream.always(Reply::json(404, &json!({})));
+    assert_eq!(asked(TimeDelta::hours(2)).await, ["expired"]);
+    assert_eq!((lab.limits().await, expired(&lab).await), (vec![(0, 0)], vec![("unknown_to_provider".to_owned(), 0)]));
+}
+
 /// Nobody can be asked what an upload has used: nobody is.
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_are_not_asked_about() {
