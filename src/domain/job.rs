@@ -2,6 +2,10 @@
 
 use super::word::JobKind;
 
+/// Most that one job can be promised or have used, in a provider's native unit. No hardware runs for so long (in nanoseconds, it is
+/// eleven days), and thousands of such figures are still a number together.
+pub const MOST_USED: i64 = 1_000_000_000_000_000;
+
 /// A job, upload or session as its provider calls it; unique for one token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobReference {

@@ -9,7 +9,7 @@ use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 use super::input::Violations;
 use crate::authentication::{NewPassword, Password};
 use crate::domain::{
-    EmailAddress, FieldName, InvitationId, KeyName, KeyScope, OrganizationId, OrganizationName, PersonName,
+    EmailAddress, FieldName, InvitationId, KeyName, KeyScope, MOST_USED, OrganizationId, OrganizationName, PersonName,
     ProviderJobName, ProviderName, Purpose, QpuTokenId, Role, Timestamp, TokenName, UserId, UserReference, UserStatus,
 };
 use crate::vault::{Credential, Secret};
@@ -213,7 +213,7 @@ pub struct ReportedAmount(pub i64);
 impl Deserr<Violations> for ReportedAmount {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Violations> {
         match Amount::deserialize_from_value(value, location) {
-            Ok(Amount(amount @ 0..=1_000_000_000_000_000)) => Ok(Self(amount)),
+            Ok(Amount(amount @ 0..=MOST_USED)) => Ok(Self(amount)),
             _ => Err(Violations::one(location, "must be a whole number from 0 to 1000000000000000")),
         }
     }

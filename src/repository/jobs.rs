@@ -13,7 +13,8 @@ use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
 use crate::domain::{
-    JobId, JobKind, JobReference, JobState, OrganizationId, Outcome, QpuTokenId, Refusal, Timestamp, TokenOwner, UserId,
+    JobId, JobKind, JobReference, JobState, MOST_USED, OrganizationId, Outcome, QpuTokenId, Refusal, Timestamp,
+    TokenOwner, UserId,
 };
 use crate::vault::{Binding, SealedCredential, VaultError};
 
@@ -211,7 +212,8 @@ impl Repository {
         adopt(&mut *self.pool.acquire().await?, grant.token(), whole, parts, self.now()).await
     }
 
-    /// Books what a job used, once: whoever learns it first. Answers whether this was it.
+    /// Books what a job used, once: whoever learns it first; never more than [`MOST_USED`], whatever the provider says. Answers whether
+    /// this was it.
     pub async fn settle_job(&self, token: QpuTokenId, job: &JobReference, used: i64) -> Result<bool> {
         let ended = sqlx::query_scalar!(
             r#"SELECT end_job(id, $4, $5) AS "ended!" FROM jobs
@@ -219,7 +221,7 @@ impl Repository {
             token.uuid(),
             job.kind.as_str(),
             job.id,
-            used,
+            used.min(MOST_USED),
             self.now(),
         )
         .fetch_optional(&self.pool)

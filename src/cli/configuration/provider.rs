@@ -13,7 +13,7 @@ use crate::broker::providers::{
     Addresses, Braket, Declaration, Declared, Dwave, Fujitsu, Ibm, Ionq, OperationDeclaration,
 };
 use crate::broker::{Adapter, Reachable};
-use crate::domain::{CredentialForm, FieldName, Provider, ProviderName, Providers};
+use crate::domain::{CredentialForm, FieldName, MOST_USED, Provider, ProviderName, Providers};
 
 /// A hardware provider. For a built-in one, what is not given stays as it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -105,8 +105,8 @@ impl Configuration {
                 provider.credentials.clone_from(credentials);
             }
             if let Some(estimate) = given.estimate {
-                if estimate < 0 {
-                    return Err(self.wrong(&format!("{at}.estimate"), "a number of 0 or more"));
+                if !(0..=MOST_USED).contains(&estimate) {
+                    return Err(self.wrong(&format!("{at}.estimate"), "a number from 0 to 1000000000000000"));
                 }
                 provider.estimate = estimate;
             }

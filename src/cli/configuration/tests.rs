@@ -78,6 +78,15 @@ fn the_example_is_a_valid_configuration() {
 }
 
 #[test]
+fn an_estimate_is_a_figure_that_a_job_can_have() {
+    for (estimate, good) in [(0, true), (1_000_000_000_000_000, true), (-1, false), (1_000_000_000_000_001, false)] {
+        let mut configuration = Configuration::default();
+        configuration.providers.entry("acme".to_owned()).or_default().estimate = Some(estimate);
+        assert_eq!(configuration.providers().is_ok(), good, "{estimate}");
+    }
+}
+
+#[test]
 fn the_password_file_completes_the_url() {
     let file = Scratch::new("p@ss w/rd\n");
     let with = |url: &str| Configuration {

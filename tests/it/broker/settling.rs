@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::failures::dripping;
-use crate::support::lab::{Lab, SECRET};
+use crate::support::lab::{Lab, SECRET, expect_error};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
 use crate::support::upstream::{Reply, Step, Upstream};
@@ -180,6 +180,24 @@ async fn uploads_are_not_asked_about() {
         sqlx::query_as("SELECT kind, state, checks FROM jobs").fetch_all(&lab.app.database).await.unwrap();
     assert_eq!(uploads, [("upload".to_owned(), "open".to_owned(), 0)]);
     assert_eq!((lab.upstream.seen().len(), expired(&lab).await.len()), (asked, 0));
+}
+
+/// A figure that nobody can have used does not put an end to all counting.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_figure_is_too_large_to_be_counted() {
+    let (lab, sapi) = lab().await;
+    let id = lab.submit(&lab.key).await;
+    sapi.finish(&id, 8e12);
+    assert_eq!(lab.ask("GET", &format!("problems/{id}"), "").await.status(), 200);
+    assert_eq!(lab.limits().await, [(1_000_000_000_000_000, 0)]);
+    // As it may have been booked before there was a bound.
+    sqlx::query("UPDATE quotas SET quota_used = 9223372036854775807").execute(&lab.app.database).await.unwrap();
+    expect_error(&lab.ask("POST", "problems/", "[{}]").await, 403, "quota_exhausted");
+    sqlx::query("UPDATE quotas SET quota = 9223372036854775807, quota_used = quota_used - 50")
+        .execute(&lab.app.database)
+        .await
+        .unwrap();
+    expect_error(&lab.ask("POST", "problems/", "[{}]").await, 403, "quota_exhausted");
 }
 
 /// Reason and figure of the events about jobs of which nobody has told what they used.

@@ -86,13 +86,15 @@ fn counted(shots: i64) -> i64 {
 }
 
 /// What a task has used, in shots, if it is over. Amazon bills the shots of completed tasks; of others, those that succeeded
-/// before they ended, if it tells of any.
+/// before they ended, if it tells of any. Of either, never more than were submitted, or can have been.
 pub(super) fn used(task: &Value) -> Option<i64> {
-    let shots = |name| task.get(name).and_then(Value::as_i64).filter(|shots| *shots >= 0);
+    let told = |name| task.get(name).and_then(Value::as_i64).filter(|shots| (0..=MOST_SHOTS).contains(shots));
+    let submitted = told("shots");
+    let succeeded = told("numSuccessfulShots").map(|shots| shots.min(submitted.unwrap_or(shots)));
     match task.get("status")?.as_str()? {
-        "COMPLETED" if shots("shots") == Some(0) => Some(counted(0)),
-        "COMPLETED" => shots("numSuccessfulShots").or_else(|| shots("shots")),
-        "FAILED" | "CANCELLED" => Some(shots("numSuccessfulShots").unwrap_or_default()),
+        "COMPLETED" if submitted == Some(0) => Some(counted(0)),
+        "COMPLETED" => succeeded.or(submitted),
+        "FAILED" | "CANCELLED" => Some(succeeded.unwrap_or_default()),
         _ => None,
     }
 }
@@ -167,5 +169,9 @@ mod tests {
         assert_eq!(used(&json!({"status": "CANCELLED", "shots": 0})), Some(0));
         assert_eq!(used(&json!({"status": "CANCELLED", "shots": 10})), Some(0));
         assert_eq!(used(&json!({"status": "FAILED", "shots": 10, "numSuccessfulShots": 3})), Some(3));
+        // Not more than was submitted, or can have been.
+        assert_eq!(used(&json!({"status": "COMPLETED", "shots": 10, "numSuccessfulShots": 11})), Some(10));
+        assert_eq!(used(&json!({"status": "FAILED", "numSuccessfulShots": i64::MAX})), Some(0));
+        assert_eq!(used(&json!({"status": "COMPLETED", "shots": 10, "numSuccessfulShots": i64::MAX})), Some(10));
     }
 }

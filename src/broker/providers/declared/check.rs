@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::{HeaderName, Method, header};
 
 use super::declaration::{DeclaredEffect, DeclaredKind, DeclaredMethod, OperationDeclaration, UsageDeclaration};
-use crate::domain::JobKind;
+use crate::domain::{JobKind, MOST_USED};
 
 /// A key that is not as it should be: below the provider's table, and what is expected.
 #[derive(Debug)]
@@ -135,8 +135,8 @@ fn rights(operation: &OperationDeclaration, own: &[JobKind], all: &[OperationDec
             if operation.id.is_none() {
                 return Err(("id", "the JSON pointer to the id of what was submitted, such as /id"));
             }
-            if operation.amount.is_some_and(|amount| amount < 0) {
-                return Err(("amount", "a number of 0 or more"));
+            if operation.amount.is_some_and(|amount| !(0..=MOST_USED).contains(&amount)) {
+                return Err(("amount", "a number from 0 to 1000000000000000"));
             }
             if operation.amount.is_none() && !all.iter().any(|other| other.settles(kind)) {
                 let expected =

@@ -44,6 +44,10 @@ fn a_mistake_is_named() {
             json!({"name": "a", "method": "POST", "path": "s", "effect": "submit", "id": "/id", "makes": "session"}),
         ),
         ("amount", json!({"name": "a", "method": "POST", "path": "s", "effect": "submit", "id": "/id", "amount": -1})),
+        (
+            "amount",
+            json!({"name": "a", "method": "POST", "path": "s", "effect": "submit", "id": "/id", "amount": 1_000_000_000_000_001_i64}),
+        ),
         ("effect", json!({"name": "a", "method": "GET", "path": "jobs", "id": "/id"})),
         ("method", json!({"name": "a", "method": "GET", "path": "jobs/new", "effect": "submit"})),
         ("method", json!({"name": "a", "method": "GET", "path": "jobs/{job}/stop", "effect": "cancel"})),
