@@ -108,12 +108,14 @@ impl Repository {
         })
     }
 
-    /// How many jobs with this token the caller may see at the provider.
+    /// How many jobs with this token the caller may see at the provider. All that somebody submitted as a member of one organization are
+    /// seen, or none of them.
     pub async fn count_visible_jobs(&self, grant: &Grant<Use>) -> Result<usize> {
         let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM jobs j
-                WHERE j.qpu_token_id = $1 AND j.kind = 'job' AND j.provider_job_id IS NOT NULL
-                  AND sees_job($2, $3, j.user_id, j.organization_id)"#,
+            r#"SELECT coalesce(sum(count) FILTER (WHERE sees_job($2, $3, user_id, organization_id)), 0)::bigint AS "count!"
+                 FROM (SELECT user_id, organization_id, count(*) FROM jobs
+                        WHERE qpu_token_id = $1 AND kind = 'job' AND provider_job_id IS NOT NULL
+                        GROUP BY user_id, organization_id) submitted"#,
             grant.token().uuid(),
             grant.caller().map(UserId::uuid),
             grant.authenticator().and_then(Authenticator::bound_to).map(OrganizationId::uuid),
