@@ -409,9 +409,9 @@ async fn adopt(
     let (kinds, names): (Vec<_>, Vec<_>) = parts.iter().map(|part| (part.kind.as_str(), part.id.as_str())).unzip();
     sqlx::query!(
         "INSERT INTO jobs (id, qpu_token_id, secret_version, user_id, organization_id, kind, place, provider_job_id, state,
-                           reserved, used, created_at, ended_at)
+                           reserved, used, created_at, ended_at, is_part)
          SELECT part.id, whole.qpu_token_id, whole.secret_version, whole.user_id, whole.organization_id, part.kind,
-                whole.place, part.name, 'settled', 0, 0, whole.created_at, $7
+                whole.place, part.name, 'settled', 0, 0, whole.created_at, $7, true
            FROM jobs whole, unnest($4::uuid[], $5::text[], $6::text[]) AS part (id, kind, name)
           WHERE whole.qpu_token_id = $1 AND whole.kind = $2 AND whole.provider_job_id = $3
              ON CONFLICT DO NOTHING",

@@ -76,7 +76,7 @@ impl Repository {
         Ok(TokenUsage { provider, days: days.collect() })
     }
 
-    /// The ledger's entries of a token, newest first; visible as [`Repository::usage`].
+    /// The ledger's entries of a token, newest first, without the places that results are in; visible as [`Repository::usage`].
     pub async fn jobs<A: TokenAction<ReadUsage>>(
         &self,
         grant: &Grant<A>,
@@ -93,6 +93,7 @@ impl Repository {
                       j.user_id AS "user_id: UserId", j.secret_version, j.reserved, j.used, j.created_at, j.ended_at
                  FROM jobs j
                 WHERE j.qpu_token_id = $1 AND ($2::uuid IS NULL OR j.id < $2) AND ($3::uuid IS NULL OR j.user_id = $3)
+                  AND NOT (j.is_part AND j.kind = 'upload')
                   AND ($4::uuid IS NULL OR j.user_id = $4)
                   AND ($5::text IS NULL OR j.user_id = (SELECT id FROM users WHERE email_key = $5))
                 ORDER BY j.id DESC LIMIT $6"#,

@@ -172,6 +172,17 @@ async fn a_task_is_submitted_read_and_booked_once() {
     );
 }
 
+/// Where the results of a task are is nothing that anybody has made by itself.
+#[tokio::test]
+async fn folders_are_not_listed() {
+    let world = World::start().await;
+    let arn = world.member("ada").await.submitted("mine", 70).await;
+    let list = format!("{}/jobs", paths::usage(&world.app.root, &world.token));
+    let listed = world.app.admin.get(&list).await.expect(200);
+    let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|job| job["provider_job_id"].clone()).collect();
+    assert_eq!(names, [json!(arn)]);
+}
+
 #[tokio::test]
 async fn what_nobody_reads_is_booked_and_what_was_cancelled_costs_nothing() {
     let world = World::start().await;
