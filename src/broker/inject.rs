@@ -73,7 +73,7 @@ pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_
     }
     // What was read as JSON must be taken for that at the other end, too, and in no other character set.
     let was_read =
-        operation.rule.request == Passage::Whole && sent.bytes.as_ref().is_some_and(|bytes| !bytes.is_empty());
+        operation.rule.request == Some(Passage::Whole) && sent.bytes.as_ref().is_some_and(|bytes| !bytes.is_empty());
     if was_read && !is_plain_json(&headers) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }

@@ -96,7 +96,7 @@ impl Broker {
         let moved = Moved::new();
         let empty = body.is_end_stream();
         let (mut body, mut bytes, mut as_it_came, mut room) = (body, None, true, None);
-        if member.operation.rule.request == Passage::Whole {
+        if member.operation.rule.request == Some(Passage::Whole) {
             let read = Box::pin(self.read_content(head, member.caller.user, body, &moved)).await?;
             let named = member.operation.jobs.clone();
             let looked = Box::pin(self.look(provider, member, read)).await?;
@@ -119,6 +119,8 @@ impl Broker {
             let (read, same) = content;
             room = taken.filter(|_| read.len() > LARGE);
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
+        } else if member.operation.rule.request.is_none() {
+            (body, as_it_came) = (full(""), false);
         } else if !empty {
             let timed = Timed::new(body, self.patience.idle, moved.clone());
             body = match member.operation.rule.effect {

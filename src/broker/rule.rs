@@ -114,8 +114,9 @@ pub struct Rule {
     pub upstream: Cow<'static, str>,
     /// What it does.
     pub effect: Effect,
-    /// How the request's body goes through.
-    pub request: Passage,
+    /// How the request's body goes through; `None` if it has none. One that comes all the same stays here: a provider that does not
+    /// expect it may take it for the next request on the connection.
+    pub request: Option<Passage>,
     /// How the answer's body goes through.
     pub answer: Passage,
     /// JSON pointers to all that tells of usage in the answer: what of it is read where it may be long.
@@ -148,7 +149,7 @@ impl Rule {
             path: path.into(),
             upstream: upstream.into(),
             effect: Effect::Read,
-            request: Passage::Stream,
+            request: None,
             answer: Passage::Stream,
             tells: Vec::new(),
             list: None,
@@ -162,7 +163,7 @@ impl Rule {
     /// It makes something; request and answer are read to learn what.
     #[must_use]
     pub fn submits(self, kind: JobKind) -> Self {
-        Self { effect: Effect::Submit(kind), request: Passage::Whole, answer: Passage::Whole, ..self }
+        Self { effect: Effect::Submit(kind), request: Some(Passage::Whole), answer: Passage::Whole, ..self }
     }
 
     /// It cancels or deletes.
@@ -180,13 +181,19 @@ impl Rule {
     /// The broker answers it.
     #[must_use]
     pub fn here(self) -> Self {
-        Self { effect: Effect::Here, request: Passage::Whole, ..self }
+        Self { effect: Effect::Here, request: Some(Passage::Whole), ..self }
     }
 
     /// The request's body must be read, because it names jobs or must be changed.
     #[must_use]
     pub fn reads_request(self) -> Self {
-        Self { request: Passage::Whole, ..self }
+        Self { request: Some(Passage::Whole), ..self }
+    }
+
+    /// The request has a body, of which nothing needs to be known.
+    #[must_use]
+    pub fn passes_request(self) -> Self {
+        Self { request: Some(Passage::Stream), ..self }
     }
 
     /// The answer may tell what jobs have used, at these JSON pointers. Nothing else of it is read.

@@ -11,7 +11,7 @@ use crate::broker::adapter::{Adapter, Caller, Learned, Outgoing, Secrets};
 use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
-use crate::broker::rule::{AllowList, Operation, Passage, Rule};
+use crate::broker::rule::{AllowList, Operation, Rule};
 use crate::domain::{JobKind, JobReference};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -47,10 +47,7 @@ fn allowed() -> AllowList {
         let at = |path| format!("{generation}/async/{path}");
         rules.extend([
             // Problems are large, and nothing in them needs to be known.
-            Rule {
-                request: Passage::Stream,
-                ..rule(Method::POST, at("qubo/solve"), "jobs:submit").submits(JobKind::Job)
-            },
+            rule(Method::POST, at("qubo/solve"), "jobs:submit").submits(JobKind::Job).passes_request(),
             rule(Method::GET, at("jobs"), "jobs:list").lists("/job_status_list", "/job_id", &[]),
             rule(Method::GET, at("jobs/result/{job}"), "jobs:result").meters(TELLS),
             // Gives the result of a job that is done, and forgets both: it is booked before the client has it. While the job

@@ -241,6 +241,36 @@ async fn no_request_is_smuggled() {
     }
 }
 
+/// A body where none belongs would be the next request on a connection to a provider that does not read it there, and the answer to
+/// that somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_nobody_expects_stays_here() {
+    let lab = lab().await;
+    let hidden = format!("GET /sapi/v2/leap HTTP/1.1\r\nhost: x\r\nx-auth-token: {SECRET}\r\n\r\n");
+    let length = format!("content-length: {}\r\ncontent-encoding: identity\r\n\r\n{hidden}", hidden.len());
+    let chunks = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len());
+    for (method, path) in [("GET", "solvers/remote/"), ("GET", "problems/mine/info"), ("DELETE", "problems/mine/")] {
+        for body in [&length, &chunks] {
+            let before = lab.upstream.seen().len();
+            let head = format!(
+                "{method} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}",
+                lab.path(path),
+                lab.headers(&lab.key)
+            );
+            let answer = parse(&exchange(&lab.app.base_url, format!("{head}{body}").as_bytes()).await);
+            assert_eq!(answer.status(), 200, "{method} {path}: {answer:?}");
+            assert_eq!(lab.upstream.seen().len(), before + 1, "{method} {path}");
+            let seen = lab.upstream.last();
+            assert!(seen.body.is_empty() && !seen.text().contains("leap"), "{seen:?}");
+            assert_eq!(
+                (seen.header("content-encoding"), seen.header("transfer-encoding")),
+                (String::new(), String::new())
+            );
+            assert!(["", "0"].contains(&seen.header("content-length").as_str()), "{seen:?}");
+        }
+    }
+}
+
 /// The broker and the provider read the same: two codings are two, and a body is what its coding says.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_submits_more_than_is_counted() {

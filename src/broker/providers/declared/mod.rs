@@ -107,7 +107,13 @@ fn rule(operation: &OperationDeclaration) -> Rule {
         counts: list.counts.iter().cloned().map(Into::into).collect(),
         pages: None,
     });
-    let request = if operation.body_ids.is_empty() { Passage::Stream } else { Passage::Whole };
+    let method = Method::from(operation.method);
+    let request = match rule.effect {
+        _ if !operation.body_ids.is_empty() => Some(Passage::Whole),
+        // It is named in the path.
+        Effect::Cancel => None,
+        _ => [Method::POST, Method::PUT, Method::PATCH].contains(&method).then_some(Passage::Stream),
+    };
     let answer = match (&operation.usage, rule.effect) {
         _ if list.is_some() => Passage::Whole,
         // It has the id of what was made, too.
