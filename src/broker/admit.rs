@@ -1,4 +1,5 @@
-//! Phase 1: whose key is it, and may it do this with this token? One statement, with every request.
+//! Phase 1: whose key is it, and may it do this with this token? One statement, with every request, and once more where a body has
+//! been waited for.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -66,7 +67,10 @@ impl Broker {
         }
         let none = HashSet::new();
         let jobs = operation.as_ref().map_or(&none, |operation| &operation.jobs);
-        let admission = self.in_time(self.repository.admit(&key, door.token, jobs, &door.origin)).await?;
+        // What a cancellation is about may be in its body, and is nothing but jobs.
+        let of_own =
+            !jobs.is_empty() || operation.as_ref().is_some_and(|operation| operation.rule.effect == Effect::Cancel);
+        let admission = self.in_time(self.repository.admit(&key, door.token, jobs, of_own, &door.origin)).await?;
         let Admission { grant, binding, sealed, place } = admission;
         let Some(mut operation) = operation else {
             self.tally.count(grant, "not_allowed".into(), true);
@@ -88,6 +92,23 @@ impl Broker {
             now: self.repository.clock().now(),
         };
         Ok((Admitted::Member(Box::new(Member { grant, submit, caller, operation, binding, sealed })), body))
+    }
+
+    /// Asks again once a body has come, with all that it names. It may have taken its time, and whatever was taken away meanwhile is
+    /// gone; and what a body names goes with the credential that submitted it, as what a path names does.
+    pub(super) async fn admit_again(&self, member: &mut Member, door: &Door<'_>) -> Result<(), Denial> {
+        let Member { caller, operation, .. } = &*member;
+        let of_own = !operation.jobs.is_empty() || operation.rule.effect == Effect::Cancel;
+        let admission = self.repository.admit(&caller.key, door.token, &operation.jobs, of_own, &door.origin);
+        let Admission { grant, binding, sealed, place } = self.in_time(admission).await?;
+        if member.submit.is_some() {
+            member.submit = Some(grant.with_job::<Submit>()?);
+        }
+        if member.operation.place.is_empty() {
+            member.operation.place = place.unwrap_or_default();
+        }
+        (member.grant, member.binding, member.sealed) = (grant, binding, sealed);
+        Ok(())
     }
 }
 

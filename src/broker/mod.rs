@@ -185,7 +185,7 @@ impl Broker {
                 return Box::pin(self.forward_anonymously(&**adapter, &operation, door, head)).await;
             }
         };
-        let prepared = match self.prepare(provider, admitted, head, body).await? {
+        let prepared = match self.prepare(provider, admitted, door, head, body).await? {
             prepare::Prepared::Forward(prepared) => prepared,
             prepare::Prepared::Answered(answer) => return Ok(answer.map(full)),
         };
@@ -212,7 +212,7 @@ impl Broker {
     async fn nowhere(&self, door: &Door<'_>, head: &Head<'_>) -> Denial {
         let Some(key) = providers::keys::anywhere(head) else { return Denial::no_key() };
         let none = HashSet::new();
-        let admission = self.repository.admit(&key, door.token, &none, &door.origin);
+        let admission = self.repository.admit(&key, door.token, &none, false, &door.origin);
         let message = "there is no such QPU token, or its provider cannot be reached from here";
         let unknown = || Denial::new(StatusCode::NOT_FOUND, "not_found", message);
         match self.in_time(admission).await {

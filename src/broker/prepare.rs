@@ -16,10 +16,10 @@ use super::head::Head;
 use super::inject::Sent;
 use super::room::{Effort, Held, LARGE, LONGEST, Room, Sender};
 use super::rule::{Effect, Estimate, Passage};
-use super::{Broker, Reachable};
+use super::{Broker, Door, Reachable};
 use crate::authorization::Grant;
 use crate::authorization::action::jobs::Submit;
-use crate::domain::{JobId, JobKind, JobReference, Refusal, UserId};
+use crate::domain::{JobId, JobKind, UserId};
 use crate::repository::{self, Submission};
 
 /// Most ids in a request's body.
@@ -90,6 +90,7 @@ impl Broker {
         &self,
         provider: &Reachable,
         mut member: Box<Member>,
+        door: &Door<'_>,
         head: &Head<'_>,
         body: Body,
     ) -> Result<Prepared, Denial> {
@@ -108,15 +109,13 @@ impl Broker {
                 return answered?.map(Prepared::Answered).ok_or_else(Denial::internal);
             }
             answered?;
-            let found: Vec<JobReference> = member.operation.jobs.difference(&named).cloned().collect();
-            if found.len() > MOST_FOUND {
+            if member.operation.jobs.difference(&named).count() > MOST_FOUND {
                 return Err(Denial::bad_request("too many ids at once"));
             }
-            let visible = self.repository.visible_jobs(&member.grant, &found);
-            if !found.is_empty() && self.in_time(visible).await?.len() != found.len() {
-                return Err(Refusal::NotFound("job").into());
-            }
             let (read, same) = content;
+            if !read.is_empty() {
+                Box::pin(self.admit_again(&mut member, door)).await?;
+            }
             room = taken.filter(|_| read.len() > LARGE);
             (body, bytes, as_it_came) = (full(read.clone()), Some(read), same);
         } else if member.operation.rule.request.is_none() {

@@ -46,8 +46,9 @@ impl Repository {
         Ok(name.and_then(|name| name.parse().ok()))
     }
 
-    /// Lets the holder of a key use a token, for a request that names these jobs. A job that is not the caller's to see is
-    /// not found; an admin of the organization that its user was a member of, or of one above, sees it.
+    /// Lets the holder of a key use a token, for a request that names these jobs, and is about nothing else if it is `of_own`. A job
+    /// that is not the caller's to see is not found; an admin of the organization that its user was a member of, or of one above,
+    /// sees it.
     ///
     /// # Errors
     /// [`Refusal::Unauthenticated`] if the key does not work (any more); then what [`decide_use`] says, and
@@ -57,6 +58,7 @@ impl Repository {
         key: &UseKey,
         token: QpuTokenId,
         jobs: &HashSet<JobReference>,
+        of_own: bool,
         origin: &Origin,
     ) -> Result<Admission> {
         let refused = || Refusal::Unauthenticated("the API key is unknown, ended or expired");
@@ -90,7 +92,7 @@ impl Repository {
             expires_at: row.token_expires_at,
             outside_window: row.outside_window,
         };
-        let grant = decide_use(&reach, Arc::new(standing), origin.clone(), now, !jobs.is_empty())?;
+        let grant = decide_use(&reach, Arc::new(standing), origin.clone(), now, of_own)?;
         if usize::try_from(row.seen_jobs) != Ok(jobs.len()) {
             return Err(Refusal::NotFound("job").into());
         }

@@ -214,7 +214,8 @@ async fn it_is_told_as_the_broker_decides() {
             } else {
                 format!("{}", told.status.as_u16())
             };
-            let decided = app.repository.admit(key, token.parse().unwrap(), &HashSet::new(), &Origin::default()).await;
+            let decided =
+                app.repository.admit(key, token.parse().unwrap(), &HashSet::new(), false, &Origin::default()).await;
             let decided = match decided {
                 Ok(admission) if admission.grant.is_user() => "allowed",
                 Ok(_) => "looks_after",

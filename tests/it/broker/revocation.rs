@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::support::lab::{Lab, expect_error};
+use crate::support::lab::{Lab, SECRET, expect_error};
 use crate::support::paths;
 use crate::support::sapi::Sapi;
 use crate::support::upstream::{Reply, Step};
-use crate::support::wire::ask;
+use crate::support::wire::{Wire, ask, parse};
 
 async fn lab() -> Lab {
     let sapi = Sapi::default();
@@ -140,4 +142,61 @@ async fn removed_in_the_middle_of_a_long_poll() {
     // What is shown of a list is decided when it has come.
     assert_eq!((answer.status(), answer.json()), (200, told), "{answer:?}");
     expect_refused(&lab, &id, 401, "unauthenticated").await;
+}
+
+/// Somebody who sends the head of a request in good time, and its body later.
+struct Slow {
+    stream: TcpStream,
+}
+
+impl Slow {
+    async fn begin(lab: &Lab, method: &str, below: &str, length: usize) -> Self {
+        let mut stream = TcpStream::connect(lab.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+        let (path, headers) = (lab.path(below), lab.headers(&lab.key));
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Long enough to be let in.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Self { stream }
+    }
+
+    async fn end(mut self, body: &str) -> Wire {
+        self.stream.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        self.stream.read_to_end(&mut answer).await.unwrap();
+        parse(&answer)
+    }
+}
+
+/// To be let in with half a request is to be let in for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn removed_while_the_body_comes() {
+    let lab = lab().await;
+    let id = lab.submit(&lab.key).await;
+    let ids = json!([id]).to_string();
+    let submission = Slow::begin(&lab, "POST", "problems/", 4).await;
+    let cancelling = Slow::begin(&lab, "DELETE", "problems/", ids.len()).await;
+    let before = lab.upstream.seen().len();
+    assert!(lab.app.admin.delete(&paths::user(&lab.app.root, &lab.ada.id)).await.status.is_success());
+    expect_error(&submission.end("[{}]").await, 401, "unauthenticated");
+    expect_error(&cancelling.end(&ids).await, 401, "unauthenticated");
+    assert_eq!((lab.upstream.seen().len(), lab.states().await), (before, vec!["open".to_owned()]));
+}
+
+/// What a body names is cancelled as what a path names: with the credential that submitted it, and when no more may be submitted.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_in_a_body_are_cancelled_like_others() {
+    let lab = lab().await;
+    let id = lab.submit(&lab.key).await;
+    let credential = format!("{}/credential", paths::token(&lab.app.root, &lab.token));
+    let rotated = json!({"credential": {"token": "DEV-the-next-credential"}});
+    lab.app.admin.put(&credential, &rotated).await.expect(200);
+    let past = json!({"quota": 1_000_000_000, "start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"});
+    lab.app.admin.put(&paths::quota(&lab.app.root, &lab.token), &past).await.expect(200);
+    expect_error(&lab.ask("POST", "problems/", "[{}]").await, 403, "quota_not_active");
+    let answer = lab.ask("DELETE", "problems/", json!([id]).to_string()).await;
+    assert_eq!((answer.status(), lab.upstream.last().header("x-auth-token")), (200, SECRET.to_owned()), "{answer:?}");
+    assert_eq!(lab.upstream.last().method, "DELETE");
 }
