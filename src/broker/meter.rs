@@ -79,10 +79,10 @@ impl Broker {
     /// lasts or not; the client is told what the provider said, and not to submit it again.
     fn open_later(&self, reservation: &Reservation, taken: Taken, used: Vec<(JobReference, i64)>) -> Denial {
         let (repository, grant) = (self.repository.clone(), Arc::clone(&reservation.grant));
-        let token = grant.token();
+        let with = grant.token();
         let names: Vec<&str> = taken.jobs.iter().filter_map(|job| job.provider_id.as_deref()).collect();
         let names = names.join(", ");
-        tracing::error!(%token, jobs = names, "what the provider took could not be written down yet");
+        tracing::error!(token = %with, jobs = names, "what the provider took could not be written down yet");
         let message = format!(
             "the provider has taken it as {names}, which could not be written down yet; look for it in a moment, and do not \
              submit it again"
@@ -94,17 +94,17 @@ impl Broker {
                 match repository.submit_jobs(&grant, &taken).await {
                     Ok(foreign) => {
                         if !foreign.is_empty() {
-                            tracing::error!(%token, jobs = foreign.join(", "), "what the provider took is somebody else's");
+                            tracing::error!(token = %with, jobs = foreign.join(", "), "what the provider took is somebody else's");
                         }
                         let own = |(job, _): &(JobReference, i64)| !foreign.contains(&job.id);
                         let used = used.into_iter().filter(own).collect();
                         // What this does not book, the worker asks for.
-                        return book(&repository, &tasks, token, used, false).await;
+                        return book(&repository, &tasks, with, used, false).await;
                     }
                     Err(error) => tracing::warn!(%error, "what the provider took could not be written down yet"),
                 }
             }
-            tracing::error!(%token, jobs = names, "what the provider took was never written down");
+            tracing::error!(token = %with, jobs = names, "what the provider took was never written down");
         });
         Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_recorded", message)
     }
