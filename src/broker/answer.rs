@@ -16,7 +16,7 @@ use super::body::{Body, Moved, Timed, Unreadable, full, held, read};
 use super::clean::{CleanBody, Needles, Rewrites};
 use super::denial::Denial;
 use super::exchange::Exchanged;
-use super::forward::Failed;
+use super::failed::Failed;
 use super::inject::refused_by_provider;
 use super::json::parse;
 use super::prepare::Reservation;

@@ -15,6 +15,7 @@ use super::answer::Asked;
 use super::body::{Body, Moved, full, in_pieces};
 use super::clean::Needles;
 use super::denial::Denial;
+use super::failed::Failed;
 use super::head::Head;
 use super::inject::{Injected, Sent, build};
 use super::prepare::{Payload, Ready, Reservation};
@@ -35,32 +36,6 @@ pub(super) struct Way<'a> {
     pub(super) grant: &'a Grant<Use>,
     pub(super) binding: &'a Binding,
     pub(super) sealed: &'a SealedCredential,
-}
-
-/// Why there is no answer to pass on, and what the provider has of the request.
-pub(super) enum Failed {
-    /// Nothing: it was not reached, or does not take the credential.
-    Untaken(Denial),
-    /// Perhaps all of it.
-    InDoubt(Denial),
-    /// All of it, and that is told.
-    Taken(Denial),
-}
-
-/// What goes wrong once a request is on its way says nothing of what became of it.
-impl From<Denial> for Failed {
-    fn from(denial: Denial) -> Self {
-        Self::InDoubt(denial)
-    }
-}
-
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Address | Failure::NotReached => Self::Untaken(failure.into()),
-            Failure::BrokenOff | Failure::HalfSent | Failure::TimedOut => Self::InDoubt(failure.into()),
-        }
-    }
 }
 
 impl Broker {

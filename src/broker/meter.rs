@@ -12,7 +12,7 @@ use super::adapter::Learned;
 use super::answer::Asked;
 use super::body::Body;
 use super::denial::Denial;
-use super::forward::Failed;
+use super::failed::Failed;
 use super::head::is_plain_id;
 use super::prepare::Reservation;
 use super::usage::{Extract, Watched};

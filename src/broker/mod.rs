@@ -25,6 +25,7 @@ mod clean;
 mod content;
 mod denial;
 mod exchange;
+mod failed;
 mod forward;
 mod head;
 mod inject;
