@@ -12,7 +12,7 @@ use super::denial::Denial;
 use super::head::Head;
 use super::rule::{AllowList, Operation};
 use crate::authentication::UseKey;
-use crate::domain::{JobReference, QpuTokenId, Timestamp, UserId};
+use crate::domain::{Created, JobReference, QpuTokenId, Timestamp, UserId};
 use crate::vault::OpenedCredential;
 
 /// A hardware provider, as the broker sees it. No method reaches the network or the database.
@@ -166,8 +166,8 @@ pub struct Secrets<'a> {
 /// What an answer has told.
 #[derive(Debug, Default)]
 pub struct Learned {
-    /// The provider's ids of what was submitted, in the order of the submission; `None` for what was not taken.
-    pub created: Vec<Option<String>>,
+    /// What became of what was submitted, in the order of the submission.
+    pub created: Vec<Created>,
     /// Jobs that are over, with what they used in the provider's native unit.
     pub used: Vec<(JobReference, i64)>,
     /// A job with the jobs that it consists of, or the place that its results are in, where those have names of their own: they

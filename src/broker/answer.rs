@@ -131,8 +131,14 @@ impl Broker {
     ) -> Result<(Held, bool), Failed> {
         let caller = asked.grant.caller().ok_or_else(Denial::internal)?;
         let sender = if reservation.is_some() { Sender::Taker } else { Sender::Provider };
-        let held = self.large.read(caller, body, sender).await.map_err(not_understood)?;
-        let (Held { bytes, room }, effort, value) = self.parsed(caller, sender, held).await.map_err(not_understood)?;
+        let read = async {
+            let held = self.large.read(caller, body, sender).await?;
+            self.parsed(caller, sender, held).await
+        };
+        let (Held { bytes, room }, effort, value) = match read.await {
+            Ok(read) => read,
+            Err(unreadable) => return Err(self.unread(asked, reservation, status, unreadable).await),
+        };
         let Some(mut value) = value else {
             if asked.operation.rule.list.is_some() && status.is_success() {
                 return Err(not_understood(Unreadable::Broken).into());
@@ -141,12 +147,12 @@ impl Broker {
             if status.is_success() && !bytes.is_empty() {
                 return Err(not_understood(Unreadable::TooLong).into());
             }
-            self.learned(asked, reservation, super::Learned::default()).await?;
+            self.learned(asked, reservation, status, super::Learned::default()).await?;
             return Ok((Held { bytes, room }, false));
         };
         let learned = asked.adapter.learn(asked.operation, status, &mut value);
         let mut changed = learned.changed;
-        self.learned(asked, reservation, learned).await?;
+        self.learned(asked, reservation, status, learned).await?;
         if let Some(list) = asked.operation.rule.list.as_ref().filter(|_| status.is_success()) {
             self.keep_visible(asked.grant, list, &mut value).await?;
             changed = true;
@@ -157,6 +163,24 @@ impl Broker {
         let write = move || Held { bytes: value.to_string().into(), room };
         let held = if effort == Effort::Little { Ok(write()) } else { self.workshop.run(caller, sender, write).await };
         Ok((held.map_err(not_understood)?, true))
+    }
+
+    /// Why an answer could not be read. If something was taken, and it is our own bounds that hide its id, it counts as what was
+    /// reserved: nobody shall run jobs for nothing by crowding out the answers to them.
+    async fn unread(
+        &self,
+        asked: &Asked<'_>,
+        reservation: Option<&Reservation>,
+        status: StatusCode,
+        unreadable: Unreadable,
+    ) -> Failed {
+        if reservation.is_some() && status.is_success() && unreadable != Unreadable::Broken {
+            let nothing = super::Learned::default();
+            if let Err(failed) = Box::pin(self.learned(asked, reservation, status, nothing)).await {
+                return failed;
+            }
+        }
+        not_understood(unreadable).into()
     }
 
     /// What an answer says in JSON, and what it took to read it; no value if it is no JSON, too much of it, or ambiguous.

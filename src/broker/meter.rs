@@ -17,7 +17,7 @@ use super::head::is_plain_id;
 use super::prepare::Reservation;
 use super::usage::{Extract, Watched};
 use crate::authorization::action::jobs::Cancel;
-use crate::domain::{JobId, JobKind, JobReference, QpuTokenId, Refusal};
+use crate::domain::{Created, JobId, JobKind, JobReference, QpuTokenId, Refusal};
 use crate::repository::{Repository, Submitted, Taken};
 
 /// What could not be written down at once is tried again so often: for an hour.
@@ -32,16 +32,24 @@ impl Broker {
         &self,
         asked: &Asked<'_>,
         reservation: Option<&Reservation>,
+        status: StatusCode,
         learned: Learned,
     ) -> Result<(), Failed> {
         let Some(reservation) = reservation else { return Ok(self.told(asked, learned).await?) };
         let Learned { created, used, parts, .. } = learned;
-        let taken = self.taken(asked, reservation, created, plain_parts(parts));
+        let taken = self.taken(asked, reservation, status, created, plain_parts(parts));
         let Ok(foreign) = self.in_time(self.repository.submit_jobs(&reservation.grant, &taken)).await else {
             return Err(Failed::Taken(self.open_later(reservation, taken, used)));
         };
         if !foreign.is_empty() {
             return Err(Denial::from(Refusal::NotFound("job")).into());
+        }
+        let is_named = |job: &Submitted| matches!(job.created, Created::Named(_));
+        if taken.jobs.iter().any(|job| job.created == Created::Unnamed) {
+            tracing::error!(token = %reservation.grant.token(), "the provider has taken what has no id that can be read");
+            if !taken.jobs.iter().any(is_named) {
+                return Err(Failed::Taken(unnamed()));
+            }
         }
         book(&self.repository, &self.tasks, asked.door.token, used, asked.operation.rule.tells_once()).await;
         Ok(())
@@ -61,17 +69,24 @@ impl Broker {
         &self,
         asked: &Asked<'_>,
         reservation: &Reservation,
-        created: Vec<Option<String>>,
+        status: StatusCode,
+        created: Vec<Created>,
         parts: Option<(JobReference, Vec<JobReference>)>,
     ) -> Taken {
         let kind = reservation.kind;
-        let mut created = created.into_iter().map(|id| id.filter(|id| is_plain_id(id)));
-        let submitted = |id: &JobId| Submitted { id: *id, provider_id: created.next().flatten() };
+        let untold = if status.is_success() { Created::Unnamed } else { Created::Refused };
+        let mut created = created.into_iter().map(|created| match created {
+            // It could not be asked for.
+            Created::Named(id) if !is_plain_id(&id) => Created::Unnamed,
+            created => created,
+        });
+        let submitted = |id: &JobId| Submitted { id: *id, created: created.next().unwrap_or_else(|| untold.clone()) };
         let jobs: Vec<Submitted> = reservation.ids.iter().map(submitted).collect();
         // Most providers do not tell of uploads: there is nothing to ask, and an upload never ends.
-        let mut names = jobs.iter().filter_map(|job| job.provider_id.clone());
-        let is_told = |id| asked.adapter.settle(&JobReference { kind, id }, &asked.operation.place).is_some();
-        let check_after = (kind != JobKind::Upload || names.any(is_told)).then_some(self.settle_after);
+        let is_told = |id: &str| {
+            asked.adapter.settle(&JobReference { kind, id: id.to_owned() }, &asked.operation.place).is_some()
+        };
+        let check_after = (kind != JobKind::Upload || names(&jobs).any(is_told)).then_some(self.settle_after);
         Taken { kind, jobs, parts, check_after }
     }
 
@@ -80,8 +95,7 @@ impl Broker {
     fn open_later(&self, reservation: &Reservation, taken: Taken, used: Vec<(JobReference, i64)>) -> Denial {
         let (repository, grant) = (self.repository.clone(), Arc::clone(&reservation.grant));
         let with = grant.token();
-        let names: Vec<&str> = taken.jobs.iter().filter_map(|job| job.provider_id.as_deref()).collect();
-        let names = names.join(", ");
+        let names = names(&taken.jobs).collect::<Vec<_>>().join(", ");
         tracing::error!(token = %with, jobs = names, "what the provider took could not be written down yet");
         let message = format!(
             "the provider has taken it as {names}, which could not be written down yet; look for it in a moment, and do not \
@@ -141,6 +155,21 @@ impl Broker {
         let grant = asked.grant.with_job::<Cancel>()?;
         self.in_time(self.repository.jobs_cancelled(&grant, &jobs)).await
     }
+}
+
+/// The provider's names of what it took.
+fn names(jobs: &[Submitted]) -> impl Iterator<Item = &str> {
+    jobs.iter().filter_map(|job| match &job.created {
+        Created::Named(id) => Some(id.as_str()),
+        Created::Unnamed | Created::Refused => None,
+    })
+}
+
+/// Nobody can look for it, and it counts all the same: it may run.
+fn unnamed() -> Denial {
+    let message = "the provider has taken it, and its answer has no id that can be read, so it counts as what was reserved for it; \
+                   do not submit it again";
+    Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_named", message)
 }
 
 /// Parts whose ids may be used in paths.

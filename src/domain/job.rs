@@ -15,6 +15,25 @@ pub struct JobReference {
     pub id: String,
 }
 
+/// What became of something that was submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// The provider has taken it, and calls it so.
+    Named(String),
+    /// The provider has taken it, and nobody knows as what. Perhaps it runs.
+    Unnamed,
+    /// The provider has not taken it.
+    Refused,
+}
+
+impl Created {
+    /// What a success says that has an id, or should have.
+    #[must_use]
+    pub fn with(id: Option<&str>) -> Self {
+        id.map_or(Self::Unnamed, |id| Self::Named(id.to_owned()))
+    }
+}
+
 impl JobReference {
     /// A job.
     #[must_use]

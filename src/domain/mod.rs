@@ -19,7 +19,7 @@ pub use access::{Access, AccessLimit, AccessReason, AccessToToken, LimitSubject}
 pub use clock::{Clock, Timestamp};
 pub use email::EmailAddress;
 pub use id::{ApiKeyId, AuditEventId, InvitationId, JobId, LeaseId, OrganizationId, QpuTokenId, SessionId, UserId};
-pub use job::{JobReference, MOST_USED};
+pub use job::{Created, JobReference, MOST_USED};
 pub use lease::{Lease, LeaseState};
 pub use noun::{
     Account, AccountMembership, ApiKeySummary, AuditEvent, Invitation, Organization, OrganizationSummary, QpuToken,

@@ -13,8 +13,8 @@ use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
 use crate::domain::{
-    JobId, JobKind, JobReference, JobState, MOST_USED, OrganizationId, Outcome, QpuTokenId, Refusal, Timestamp,
-    TokenOwner, UserId,
+    Created, JobId, JobKind, JobReference, JobState, MOST_USED, OrganizationId, Outcome, QpuTokenId, Refusal,
+    Timestamp, TokenOwner, UserId,
 };
 use crate::vault::{Binding, SealedCredential, VaultError};
 
@@ -37,8 +37,8 @@ pub struct Submission<'a> {
 pub struct Submitted {
     /// The row.
     pub id: JobId,
-    /// The provider's name for it; `None` if the provider did not take it.
-    pub provider_id: Option<String>,
+    /// What the provider says of it.
+    pub created: Created,
 }
 
 /// What the provider has answered to a submission.
@@ -93,8 +93,8 @@ impl Repository {
         reserve(&mut connection, Reserving { token, person, member_of, submission }, self.now()).await
     }
 
-    /// Opens the jobs that the provider took, also those whose reservation is over by now, and releases the others; each is an event
-    /// of its own. Answers which of the provider's names were somebody else's before: those must not be shown to the caller.
+    /// Opens the jobs that the provider took, also those whose reservation is over by now, books as reserved what it took without a name,
+    /// and releases the others; each is an event of its own. Answers which of the provider's names were somebody else's before: those must not be shown to the caller.
     pub async fn submit_jobs(&self, grant: &Grant<Submit>, taken: &Taken) -> Result<Vec<String>> {
         match self.open_jobs(grant, taken).await {
             // Somebody was opening a job of the same name at this very moment. Now it is known.
@@ -109,11 +109,20 @@ impl Repository {
         let (now, mut foreign) = (change.now, Vec::new());
         lock(&mut change, jobs.iter().map(|job| job.id)).await?;
         for job in jobs {
-            let Some(provider_id) = &job.provider_id else {
-                end(&mut change, job.id, None, now).await?;
-                let target = target(grant, job.id).with("reason", "not_taken");
-                change.record_refusal(&target).await?;
-                continue;
+            let provider_id = match &job.created {
+                Created::Named(provider_id) => provider_id,
+                Created::Unnamed => {
+                    // Nobody can ask what it used.
+                    let booked = book_reservation(&mut change, job.id, now).await?;
+                    change.record(&target(grant, job.id).with("reason", "unnamed").with("booked", booked)).await?;
+                    continue;
+                }
+                Created::Refused => {
+                    end(&mut change, job.id, None, now).await?;
+                    let target = target(grant, job.id).with("reason", "not_taken");
+                    change.record_refusal(&target).await?;
+                    continue;
+                }
             };
             let opened = sqlx::query_scalar!(
                 r#"SELECT open_job($1, $2, $3) AS "opened!""#,
@@ -440,6 +449,18 @@ async fn lock(change: &mut Change, jobs: impl ExactSizeIterator<Item = JobId>) -
 async fn end(change: &mut Change, job: JobId, used: Option<i64>, now: Timestamp) -> Result<()> {
     sqlx::query_scalar!("SELECT end_job($1, $2, $3)", job.uuid(), used, now).fetch_one(&mut **change).await?;
     Ok(())
+}
+
+/// Books what was reserved for a job, if it still is; answers how much.
+async fn book_reservation(change: &mut Change, job: JobId, now: Timestamp) -> Result<i64> {
+    let booked = sqlx::query_scalar!(
+        "SELECT reserved FROM jobs WHERE id = $1 AND state = 'reserved' AND end_job(id, reserved, $2)",
+        job.uuid(),
+        now,
+    )
+    .fetch_optional(&mut **change)
+    .await?;
+    Ok(booked.unwrap_or_default())
 }
 
 fn target<A: Action<Place = OfToken>>(grant: &Grant<A>, job: JobId) -> Target {

@@ -13,7 +13,7 @@ use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
 use crate::broker::rule::{AllowList, Estimate, Operation, Rule};
-use crate::domain::{JobKind, JobReference};
+use crate::domain::{Created, JobKind, JobReference};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
@@ -147,11 +147,10 @@ impl Adapter for Dwave {
         match &*operation.rule.name {
             "problems:submit" => {
                 let problems = answer.as_array().map_or(std::slice::from_ref(&*answer), Vec::as_slice);
-                let id = |problem: &Value| problem.get("id").and_then(Value::as_str).map(ToOwned::to_owned);
-                learned.created = problems.iter().map(id).collect();
+                learned.created = problems.iter().map(created).collect();
                 learned.used = problems.iter().filter_map(|problem| used(problem, None)).collect();
             }
-            "uploads:create" => learned.created = vec![answer["id"].as_str().map(ToOwned::to_owned)],
+            "uploads:create" => learned.created = vec![Created::with(answer["id"].as_str())],
             "problems:list" => {
                 learned.used = answer.as_array().into_iter().flatten().filter_map(|item| used(item, None)).collect();
             }
@@ -209,6 +208,14 @@ fn upload(problem: &Value) -> Result<Option<JobReference>, Denial> {
         (Some(Value::String(format)), _) if !format.eq_ignore_ascii_case("ref") => Ok(None),
         (None, _) => Ok(None),
         _ => Err(Denial::bad_request("the data of a problem is none that can be understood")),
+    }
+}
+
+/// What became of one problem of several. One that is not taken has an error in its place.
+fn created(problem: &Value) -> Created {
+    match problem.get("id") {
+        None if problem.get("error_code").is_some() || problem.get("error_msg").is_some() => Created::Refused,
+        id => Created::with(id.and_then(Value::as_str)),
     }
 }
 

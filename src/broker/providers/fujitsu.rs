@@ -12,7 +12,7 @@ use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
 use crate::broker::rule::{AllowList, Operation, Rule};
-use crate::domain::{JobKind, JobReference};
+use crate::domain::{Created, JobKind, JobReference};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-access-token");
@@ -117,7 +117,7 @@ impl Adapter for Fujitsu {
             return learned;
         }
         match &*operation.rule.name {
-            "jobs:submit" => learned.created = vec![answer["job_id"].as_str().map(ToOwned::to_owned)],
+            "jobs:submit" => learned.created = vec![Created::with(answer["job_id"].as_str())],
             "jobs:result" | "jobs:take" => {
                 let used = used(answer).zip(operation.job_ids().next());
                 learned.used =

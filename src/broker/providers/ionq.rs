@@ -12,7 +12,7 @@ use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
 use crate::broker::rule::{AllowList, Estimate, Operation, Rule};
-use crate::domain::{JobKind, JobReference};
+use crate::domain::{Created, JobKind, JobReference};
 
 /// The versions that clients speak, and that begin their paths.
 const VERSIONS: [&str; 2] = ["v0.4", "v0.3"];
@@ -185,7 +185,7 @@ impl Adapter for Ionq {
         }
         match &*operation.rule.name {
             "jobs:submit" | "jobs:clone" | "sessions:create" => {
-                learned.created = vec![answer["id"].as_str().map(ToOwned::to_owned)];
+                learned.created = vec![Created::with(answer["id"].as_str())];
             }
             "jobs:read" => {
                 if let Some(id) = operation.job_ids().next() {

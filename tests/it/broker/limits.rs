@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::lab::{Lab, configuration, expect_error};
 use crate::support::sapi::Sapi;
-use crate::support::upstream::{Reply, Upstream};
+use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::ask;
 use crate::support::{Caller, paths};
 
@@ -258,4 +258,29 @@ async fn tokens_of_other_providers_are_not_reached() {
     let caller = Caller::with_api_key(&lab.app.base_url, &lab.key);
     let answer = caller.get(&format!("/v1/qpu/{}/x", made["id"].as_str().unwrap())).await;
     answer.expect_problem(404, "not_found");
+}
+
+/// What the provider takes and does not name, or names so that nobody can ask for it, may run: it counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_without_a_name_counts() {
+    let lab = Lab::start(|_| Reply::silence()).await;
+    lab.limit(None, 10_000).await;
+    let text = |text: &str| Reply::with(200, "content-type: application/json\r\n", text);
+    let length = 65 * 1024 * 1024;
+    let endless = Reply::raw(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n")).then(Step::Fill(length));
+    let replies =
+        [text("[{}]"), text(r#"[{"id": 5}]"#), text(r#"[{"id": "a b/c"}]"#), text("[]"), text("{}"), text(""), endless];
+    let count = i64::try_from(replies.len()).unwrap();
+    for reply in replies {
+        lab.upstream.always(reply);
+        let answer = lab.ask("POST", "problems/", "[{}]").await;
+        expect_error(&answer, 424, "submission_not_named");
+    }
+    assert_eq!(lab.limits().await, [(count * 100, 0)]);
+    // What some other one is called hides nothing; and what is refused is refused.
+    lab.upstream.always(text(r#"[{"id": "mine"}, {"error_code": 400, "error_msg": "no"}, {}]"#));
+    assert_eq!(lab.ask("POST", "problems/", "[{},{},{}]").await.status(), 200);
+    assert_eq!(lab.limits().await, [(count * 100 + 100, 100)]);
+    let reasons: Vec<_> = lab.events().await.into_iter().map(|(.., details)| details["reason"].clone()).collect();
+    assert_eq!(i64::try_from(reasons.iter().filter(|reason| *reason == "unnamed").count()).unwrap(), count + 1);
 }

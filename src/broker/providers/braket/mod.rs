@@ -27,7 +27,7 @@ use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
 use crate::broker::rule::{AllowList, Operation, Rule};
-use crate::domain::{Clock, JobKind, JobReference};
+use crate::domain::{Clock, Created, JobKind, JobReference};
 use crate::vault::OpenedCredential;
 use credential::Account;
 use results::Bucket;
@@ -255,7 +255,7 @@ impl Adapter for Braket {
         match &*operation.rule.name {
             "tasks:submit" => {
                 let task = answer.get("quantumTaskArn").and_then(Value::as_str);
-                learned.created = vec![task.map(ToOwned::to_owned)];
+                learned.created = vec![Created::with(task)];
                 learned.parts = task.and_then(|task| Some((JobReference::job(task), vec![results::folder(task)?])));
             }
             // A list tells less: not how many shots have succeeded.

@@ -20,7 +20,7 @@ use crate::broker::content::Content;
 use crate::broker::denial::Denial;
 use crate::broker::head::Head;
 use crate::broker::rule::{AllowList, Effect, Estimate, List, Operation, Passage, Rule};
-use crate::domain::JobReference;
+use crate::domain::{Created, JobReference};
 use template::{ErrorTemplate, HeaderTemplate};
 
 pub use check::Mistake;
@@ -184,7 +184,7 @@ impl Adapter for Declared {
             let id = answer.pointer(pointer).and_then(usage::text).map(Cow::into_owned);
             let known = id.clone().zip(declared.amount);
             learned.used = known.map(|(id, amount)| (JobReference { kind, id }, amount)).into_iter().collect();
-            learned.created = vec![id];
+            learned.created = vec![Created::with(id.as_deref())];
         }
         if let Some(usage) = &declared.usage {
             let used = operation.jobs.iter().next().cloned().zip(usage::used(usage, answer));

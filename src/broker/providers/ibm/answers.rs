@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::broker::adapter::Learned;
 use crate::broker::rule::Operation;
-use crate::domain::{JobKind, JobReference};
+use crate::domain::{Created, JobKind, JobReference};
 
 /// Members that say whose account it is.
 const WHOSE: &[&str] = &["user_id", "iam_id", "account_id", "user_email", "email", "hub", "group", "project"];
@@ -20,7 +20,7 @@ pub(super) fn learn(operation: &Operation, answer: &mut Value) -> Learned {
     let mut learned = Learned::default();
     match &*operation.rule.name {
         "jobs:submit" | "sessions:create" => {
-            learned.created = vec![id(answer)];
+            learned.created = vec![Created::with(id(answer).as_deref())];
             learned.changed = scrub(answer);
         }
         "jobs:list" | "jobs:read" | "sessions:close" => learned.changed = scrub(answer),
