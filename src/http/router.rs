@@ -74,10 +74,12 @@ async fn outermost(State(state): State<AppState>, mut request: Request, next: Ne
 /// Tells of an answer. A job is polled many times, which the audit log counts: what went well at the broker is told to whoever asks.
 fn log(response: &Response, started: Instant) {
     let (status, milliseconds) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
+    // The broker's own word: a provider's answer has none that gets here.
+    let code = response.headers().get("luna-error").and_then(|code| code.to_str().ok());
     if response.extensions().get::<qpu::Brokered>().is_some() && response.status().is_success() {
         tracing::debug!(status, milliseconds, "answered");
     } else {
-        tracing::info!(status, milliseconds, "answered");
+        tracing::info!(status, milliseconds, code, "answered");
     }
 }
 

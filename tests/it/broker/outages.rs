@@ -190,6 +190,8 @@ async fn a_frozen_database_hangs_nobody() {
         }
     }
     assert_eq!(upstream.seen().len(), 2);
+    let logged = service.output();
+    assert!(logged.contains(r#""code":"unavailable""#), "why a request was refused is in the log: {logged}");
     service.stop().await;
 }
 
