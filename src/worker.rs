@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::broker;
+use crate::domain::ProviderName;
 use crate::repository::Repository;
 
 const SWEEP_EVERY: Duration = Duration::from_mins(15);
@@ -21,11 +23,12 @@ const SETTLE_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs for ever. A failure is logged and the next round tries again.
 pub async fn run(repository: Repository, broker: broker::Shared) {
-    let again = (repository, broker);
+    // One for each provider, so that one that does not answer, or whose answer ends the job, holds up no other.
+    let settling: Vec<_> = broker.asked().map(|provider| (broker.clone(), provider.cloned())).collect();
     tokio::join!(
-        for_ever("sweep", &again, |(repository, _)| sweep(repository)),
-        for_ever("flush", &again, |(_, broker)| flush(broker)),
-        for_ever("settle", &again, |(_, broker)| settle(broker)),
+        for_ever("sweep", &repository, sweep),
+        for_ever("flush", &broker, flush),
+        join_all(settling.iter().map(|with| for_ever("settle", with, settle))),
     );
 }
 
@@ -63,12 +66,12 @@ async fn flush(broker: broker::Shared) {
     }
 }
 
-async fn settle(broker: broker::Shared) {
+async fn settle((broker, provider): (broker::Shared, Option<ProviderName>)) {
     let mut rounds = interval(SETTLE_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        broker.settle_due().await;
+        broker.settle_due_with(provider.as_ref()).await;
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Patience {
     pub pace: Duration,
     /// Until a temporary token has come: all requests with the credential wait for it.
     pub exchange: Duration,
-    /// Until the worker has asked about one job: all others wait for it.
+    /// Until the worker has asked about one job: others of its provider wait for it.
     pub job: Duration,
 }
 

@@ -1,7 +1,9 @@
 //! What nobody comes back for: jobs whose results are never read are settled with the provider, and what never ran expires. What ran
-//! and of which nobody ever tells is booked with what was reserved for it.
+//! and of which nobody ever tells is booked with what was reserved for it. Each provider is asked by itself: one that does not answer
+//! holds up its own jobs and no others.
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -13,11 +15,11 @@ use super::forward::Way;
 use super::upstream::boxed;
 use super::usage::Extract;
 use super::{Broker, Denial, Learned, Operation};
-use crate::domain::{JobKind, JobReference, JobState};
-use crate::repository::DueJob;
+use crate::domain::{JobKind, JobReference, JobState, ProviderName};
+use crate::repository::{Due, DueJob};
 use crate::vault::{Binding, SealedCredential};
 
-/// How many jobs are taken at a time.
+/// How many jobs of a provider are taken at a time.
 const TAKEN: i64 = 32;
 
 /// How many of them are asked about at the same time, so that one that hangs does not hold up the others.
@@ -27,10 +29,23 @@ const AT_ONCE: usize = 8;
 const UNKNOWN_FOR: TimeDelta = TimeDelta::hours(1);
 
 impl Broker {
-    /// Asks about the jobs that are due, until there are none.
+    /// Those to settle with: each provider that can be reached, and nobody for what needs no answer.
+    pub fn asked(&self) -> impl Iterator<Item = Option<&ProviderName>> {
+        std::iter::once(None).chain(self.providers.keys().map(Some))
+    }
+
+    /// Settles all jobs that are due, with all providers at the same time.
     pub async fn settle_due(&self) {
+        let settled: Vec<_> = self.asked().map(|provider| self.settle_due_with(provider)).collect();
+        join_all(settled).await;
+    }
+
+    /// Settles the jobs that are due with one provider, or those about which nobody is asked, until there are none.
+    pub async fn settle_due_with(&self, provider: Option<&ProviderName>) {
+        let reachable: Vec<_> = self.providers.keys().collect();
+        let wanted = Due { provider, reachable: &reachable };
         loop {
-            match self.repository.due_jobs(TAKEN, self.settle_after).await {
+            match self.repository.due_jobs(&wanted, TAKEN, self.settle_after).await {
                 Ok(due) if due.is_empty() => return,
                 Ok(due) => {
                     stream::iter(due).for_each_concurrent(AT_ONCE, async |job| self.settle(&job).await).await;

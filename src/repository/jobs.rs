@@ -13,8 +13,8 @@ use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Actor, Grant, OfToken, Origin};
 use crate::domain::{
-    Created, JobId, JobKind, JobReference, JobState, MOST_USED, OrganizationId, Outcome, QpuTokenId, Refusal,
-    Timestamp, TokenOwner, UserId,
+    Created, JobId, JobKind, JobReference, JobState, MOST_USED, OrganizationId, Outcome, ProviderName, QpuTokenId,
+    Refusal, Timestamp, TokenOwner, UserId,
 };
 use crate::vault::{Binding, SealedCredential, VaultError};
 
@@ -51,6 +51,15 @@ pub struct Taken {
     pub parts: Option<(JobReference, Vec<JobReference>)>,
     /// After how long to ask what they have used; `None` if nobody can be asked.
     pub check_after: Option<TimeDelta>,
+}
+
+/// Which of the jobs that are due.
+pub struct Due<'a> {
+    /// Those that this provider is asked about. `None` for those about which nobody is: what was never submitted, what a lease was
+    /// for, and what is at a provider that cannot be reached.
+    pub provider: Option<&'a ProviderName>,
+    /// The providers that can be reached.
+    pub reachable: &'a [&'a ProviderName],
 }
 
 /// A job whose usage is still to be asked for.
@@ -290,13 +299,18 @@ impl Repository {
         Ok(())
     }
 
-    /// Takes up to `limit` jobs that are to be asked about, and puts them off: each is asked about less and less often,
-    /// after `delay` first and hourly in the end. Other replicas take others.
-    pub async fn due_jobs(&self, limit: i64, delay: TimeDelta) -> Result<Vec<DueJob>> {
+    /// Takes up to `limit` jobs that are due, and puts them off: each is asked about less and less often, after `delay` first and
+    /// hourly in the end. Other replicas take others.
+    pub async fn due_jobs(&self, due: &Due<'_>, limit: i64, delay: TimeDelta) -> Result<Vec<DueJob>> {
         let now = self.now();
+        let reachable: Vec<String> = due.reachable.iter().map(ToString::to_string).collect();
         let rows = sqlx::query!(
             r#"WITH due AS (
-                   SELECT id FROM jobs WHERE check_at <= $1 ORDER BY check_at LIMIT $2 FOR UPDATE SKIP LOCKED
+                   SELECT j.id FROM jobs j JOIN qpu_tokens t ON t.id = j.qpu_token_id
+                    WHERE j.check_at <= $1
+                      AND CASE WHEN j.state = 'open' AND j.kind <> 'lease' AND t.provider = ANY ($5) THEN t.provider END
+                          IS NOT DISTINCT FROM $4
+                    ORDER BY j.check_at LIMIT $2 FOR UPDATE OF j SKIP LOCKED
                ), taken AS (
                    UPDATE jobs j
                       SET checks = checks + 1,
@@ -318,6 +332,8 @@ impl Repository {
             now,
             limit,
             delay.as_seconds_f64(),
+            due.provider.map(ToString::to_string),
+            &reachable,
         )
         .fetch_all(&self.pool)
         .await?;

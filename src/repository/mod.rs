@@ -51,7 +51,7 @@ pub use change::Precondition;
 pub use error::{Error, Result};
 pub use idempotent_answers::{Claim, PendingAnswer};
 pub use invitations::{Acceptance, Invitee};
-pub use jobs::{DueJob, Submission, Submitted, Taken};
+pub use jobs::{Due, DueJob, Submission, Submitted, Taken};
 pub use leases::{NewLease, Redemption};
 pub use logins::{Limit, LoginAccount, LoginAttempt};
 pub use organizations::{Bootstrap, OrganizationChange};

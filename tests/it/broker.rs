@@ -16,4 +16,5 @@ mod ownership;
 mod panics;
 mod revocation;
 mod settling;
+mod settling_apart;
 mod streaming;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use luna_organizations::cli::Configuration;
+use luna_organizations::repository::Due;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -268,7 +269,9 @@ async fn what_nobody_reports_is_booked_as_it_was_reserved() {
     world.limit(estimate()).await;
     let lease = world.make(&world.ada).await;
     world.redeem(&lease).await.expect(200);
-    let due = async || app.repository.due_jobs(10, TimeDelta::seconds(30)).await.unwrap();
+    let due = async || {
+        app.repository.due_jobs(&Due { provider: None, reachable: &[] }, 10, TimeDelta::seconds(30)).await.unwrap()
+    };
     app.clock.advance(TimeDelta::hours(23));
     assert!(due().await.is_empty());
     app.clock.advance(TimeDelta::hours(2));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use luna_organizations::broker::Patience;
 use luna_organizations::cli::Configuration;
+use luna_organizations::repository::Due;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -284,7 +285,12 @@ async fn what_is_opened_in_time_does_not_expire() {
     };
     set("reserved").await;
     lab.app.clock.advance(chrono::TimeDelta::hours(1));
-    let due = lab.app.repository.due_jobs(8, chrono::TimeDelta::seconds(1)).await.unwrap();
+    let due = lab
+        .app
+        .repository
+        .due_jobs(&Due { provider: None, reachable: &[] }, 8, chrono::TimeDelta::seconds(1))
+        .await
+        .unwrap();
     set("open").await;
     lab.app.repository.expire_job(&due[0], "never_submitted").await.unwrap();
     let state: String = sqlx::query_scalar("SELECT state FROM jobs").fetch_one(&lab.app.database).await.unwrap();
