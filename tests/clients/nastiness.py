@@ -124,7 +124,7 @@ def members(inspector: Inspector, organization: str) -> None:
         f"/organizations/{organization}/qpu-tokens": {
             "name": fresh("x"),
             "provider": "dwave",
-            "credential": {"token": "t"},
+            "credential": {"token": "token"},
         },
         "/sessions": {"email": fresh_email("x"), "password": "y"},
         "/invitations/accept": {"token": "x", "password": "a long enough password"},
@@ -141,16 +141,24 @@ def members(inspector: Inspector, organization: str) -> None:
     answer = inspector.refuses(INVALID, "POST", "/organizations", "two mistakes", json={"name": 1, "x": 1})
     check("/name" in answer.text and "/x" in answer.text, f"both mistakes have a pointer: {answer.text}")
     tokens = f"/organizations/{organization}/qpu-tokens"
-    for credential in ({"token": ""}, {"tokn": "x"}, {"token": 1}, {"token": "a\r\nb: c"}, {"token": "x" * 1_000_000}):
+    for credential in (
+        {"token": ""},
+        {"token": "abc"},
+        {"token": "Grüße"},
+        {"tokn": "token"},
+        {"token": 1},
+        {"token": "a\r\nb: c"},
+        {"token": "x" * 1_000_000},
+    ):
         body = {"name": fresh("x"), "provider": "dwave", "credential": credential}
         inspector.refuses(INVALID | {413}, "POST", tokens, str(credential)[:60], json=body)
     for provider in ("", "DWAVE ", "../dwave", "no such"):
-        body = {"name": fresh("x"), "provider": provider, "credential": {"token": "x"}}
+        body = {"name": fresh("x"), "provider": provider, "credential": {"token": "token"}}
         inspector.refuses(INVALID, "POST", tokens, f"provider {provider!r}", json=body)
 
 
 def names(inspector: Inspector, organization: str) -> None:
-    token = {"provider": "dwave", "credential": {"token": "t"}}
+    token = {"provider": "dwave", "credential": {"token": "token"}}
     person = {"email": fresh_email("x"), "given_name": "X", "family_name": "Y"}
     for text in CONTROL + BIDI + OVERLONG + BLANK:
         what = repr(text[:20])

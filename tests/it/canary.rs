@@ -17,13 +17,13 @@ use crate::support::recorder::Recorder;
 use crate::support::upstream::{Reply, Upstream};
 
 /// Characters that every encoding writes in its own way.
-pub const TOKEN: &str = "DEV-canary/7f+Q= \"w\" \\k %41 <é> 'Zz9";
-pub const ROTATED: &str = "DEV-rotated/8g+R= \"x\" \\l %42 <ö> 'Yy8";
+pub const TOKEN: &str = "DEV-canary/7f+Q= \"w\" \\k %41 <e> 'Zz9";
+pub const ROTATED: &str = "DEV-rotated/8g+R= \"x\" \\l %42 <o> 'Yy8";
 /// What IBM gives for a token.
 pub const TEMPORARY: &str = "eyJ0.canary/1j+U= \"t\" \\n %47 <ü> 'Uu3.sig";
 pub const ACCESS_KEY_ID: &str = "AKIACANARY7FQ2ZZ9XWV";
-pub const SECRET_ACCESS_KEY: &str = "wJalr/CANARY+K7MDENG=bPxRfi%CY\\\"<é>KEY";
-pub const SESSION_TOKEN: &str = "FwoGZXIvYXdzE//CANARY+session=%7B\"token\\<é>";
+pub const SECRET_ACCESS_KEY: &str = "wJalr/CANARY+K7MDENG=bPxRfi%CY\\\"<e>KEY";
+pub const SESSION_TOKEN: &str = "FwoGZXIvYXdzE//CANARY+session=%7B\"token\\<e>";
 pub const PASSWORD: &str = "pass/canary+word= \"p\" \\q %43 <é> 'Xx7";
 pub const NEW_PASSWORD: &str = "next/canary+word= \"n\" \\m %44 <é> 'Ww6";
 pub const ENCRYPTION_KEY: &str = "enc/canary+key= \"e\" \\n %45 <é> 'Vv5";

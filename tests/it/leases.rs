@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, App, Caller, each, paths};
 
-const SECRET: &str = "DEV-lease-4711 \"quoted\" \\ é";
+const SECRET: &str = "DEV-lease-4711 \"quoted\" \\ e";
 const REDEEM: &str = "/v1/leases/redeem";
 
 /// A lab below the root, with a member; a token of the root's; and a solver.

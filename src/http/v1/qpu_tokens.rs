@@ -75,7 +75,8 @@ struct CreateQpuToken {
     /// The hardware provider; see `GET /v1/providers`.
     #[schema(value_type = String, pattern = "^[a-z][a-z0-9_-]{0,31}$")]
     provider: ProviderName,
-    /// The provider's credential, field by field. It can be used and replaced, never read.
+    /// The provider's credential, field by field. It can be used and replaced, never read. A field's value has 4 to 16384
+    /// visible ASCII characters, and perhaps spaces between them.
     #[schema(value_type = BTreeMap<String, String>)]
     credential: CredentialFields,
     /// Whether members of organizations below may use it.

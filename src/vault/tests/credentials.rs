@@ -99,17 +99,25 @@ fn a_credential_has_a_form() {
             .map(drop)
     };
     let too_long = vec![b'x'; Credential::MAX_VALUE + 1];
-    make(&[("token", b"x")]).unwrap();
+    make(&[("token", b"wxyz")]).unwrap();
+    make(&[("token", b"w x\"\\~")]).unwrap();
     make(&[("t", &too_long[1..])]).unwrap();
     let seventeen: Vec<_> = (b'a'..=b'q').map(|letter| String::from(char::from(letter))).collect();
-    let seventeen: Vec<_> = seventeen.iter().map(|name| (name.as_str(), b"x".as_slice())).collect();
-    let bad: [&[(&str, &[u8])]; 6] = [
+    let seventeen: Vec<_> = seventeen.iter().map(|name| (name.as_str(), b"wxyz".as_slice())).collect();
+    let bad: &[&[(&str, &[u8])]] = &[
         &[],
         &seventeen,
         &[("token", b"")],
-        &[("token", b"\xff")],
+        &[("token", b"xyz")],
+        &[("token", b"  xyz  ")],
+        &[("token", b" wxyz")],
+        &[("token", b"wxyz ")],
+        &[("token", b"wx\tyz")],
+        &[("token", b"wx\r\nyz")],
+        &[("token", "wxyz\u{e9}".as_bytes())],
+        &[("token", b"wxyz\xff")],
         &[("token", &too_long)],
-        &[("token", b"x"), ("token", b"y")],
+        &[("token", b"wxyz"), ("token", b"zyxw")],
     ];
     for fields in bad {
         assert!(matches!(make(fields), Err(VaultError::InvalidCredential(_))), "{fields:?}");

@@ -71,7 +71,7 @@ pub(super) fn binding() -> Binding {
 
 pub(super) fn credential() -> Credential {
     let field = |name: &str, value: &str| (name.parse().unwrap(), Secret::from(value.to_owned()));
-    Credential::new([field("secret_access_key", "s3cret/ü"), field("access_key_id", "AKIA")]).unwrap()
+    Credential::new([field("secret_access_key", "s3cret/+"), field("access_key_id", "AKIA")]).unwrap()
 }
 
 /// The opened fields, as text.
@@ -81,4 +81,4 @@ pub(super) async fn open(vault: &Vault, binding: &Binding, sealed: &SealedCreden
     vault.open(binding, sealed, &proof, |opened| opened.fields().map(show).collect::<Vec<_>>().join(" ")).await
 }
 
-pub(super) const PLAIN: &str = "access_key_id=AKIA secret_access_key=s3cret/ü";
+pub(super) const PLAIN: &str = "access_key_id=AKIA secret_access_key=s3cret/+";
