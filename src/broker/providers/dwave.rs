@@ -152,7 +152,9 @@ impl Adapter for Dwave {
             }
             "uploads:create" => learned.created = vec![Created::with(answer["id"].as_str())],
             "problems:list" => {
-                learned.used = answer.as_array().into_iter().flatten().filter_map(|item| used(item, None)).collect();
+                // An item says how a problem has ended, and seldom what it has used before.
+                let timed = answer.as_array().into_iter().flatten().filter(|item| timing(item).is_some());
+                learned.used = timed.filter_map(|item| used(item, None)).collect();
             }
             "problems:read" | "problems:answer" => {
                 learned.used = used(answer, operation.job_ids().next()).into_iter().collect();

@@ -92,6 +92,25 @@ async fn every_way_books() {
     }
 }
 
+/// A list has no timing in it, so it does not tell what something that was ended early has used before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_does_not_say_that_nothing_was_used() {
+    let (lab, _) = lab().await;
+    for (number, status) in (1..).zip(["CANCELLED", "FAILED"]) {
+        lab.upstream.always(Reply::json(200, &json!([{"id": status}])));
+        lab.ask("POST", "problems/", "[{}]").await;
+        lab.upstream.always(Reply::json(200, &json!([{"id": status, "status": status}])));
+        let listed = lab.ask("GET", &format!("problems/?id={status}"), "").await;
+        assert_eq!(listed.json()[0]["status"], status, "{listed:?}");
+        assert_eq!(lab.states().await[0], "open", "{status}");
+        let told = json!({"id": status, "status": status, "answer": {"timing": {"qpu_access_time": 5.0}}});
+        lab.upstream.always(Reply::json(200, &told));
+        lab.app.clock.advance(TimeDelta::hours(1));
+        lab.app.broker.settle_due().await;
+        assert_eq!(lab.limits().await, [(number * 5000, 0)], "{status}");
+    }
+}
+
 /// What is never read is asked for by the worker, once it is due, with the credential that submitted it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_worker_settles_what_nobody_reads() {
