@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::adapter::Outgoing;
 use super::body::{Body, Moved, Timed, full};
 use super::forward::Way;
-use super::upstream::boxed;
+use super::upstream::{Failure, boxed};
 use super::usage::Extract;
 use super::{Broker, Denial, Learned, Operation};
 use crate::domain::{JobKind, JobReference, JobState, ProviderName};
@@ -108,8 +108,18 @@ impl Broker {
         Ok(adapter.learn(&operation, status, &mut told))
     }
 
-    /// Books what jobs have used before the provider forgets them.
+    /// Books what jobs have used before the provider forgets them: in the caller's turn, and as long as any other answer may take, as
+    /// it is with [pages](super::pages). What costs the member one request costs the provider one for each job.
     pub(super) async fn settle_first(&self, way: Way<'_>, operation: &Operation) -> Result<(), Denial> {
+        let settled = async {
+            let caller = way.grant.caller().ok_or_else(Denial::internal)?;
+            let _turn = self.turning.turn(caller).await.map_err(|_| Denial::internal())?;
+            self.settle_each(way, operation).await
+        };
+        timeout(self.patience.answer, settled).await.unwrap_or_else(|_| Err(Failure::TimedOut.into()))
+    }
+
+    async fn settle_each(&self, way: Way<'_>, operation: &Operation) -> Result<(), Denial> {
         for job in &operation.jobs {
             let learned = self.ask(way.binding, way.sealed, job, &operation.place).await?;
             let Some((_, used)) = learned.used.iter().find(|(known, _)| known == job) else {

@@ -1,12 +1,15 @@
 //! IonQ: jobs with children, bulk requests, what answers tell of the account.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::support::App;
 use crate::support::notebook::{self, Notebook, SECRET, ledger};
-use crate::support::upstream::{Seen, Upstream};
+use crate::support::upstream::{Reply, Seen, Step, Upstream};
 
 const PLACE: (&str, &str) = ("authorization", "apiKey ");
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
@@ -183,6 +186,36 @@ async fn what_is_deleted_is_booked_before() {
     assert_eq!(ionq.take_lines(), lines);
     let booked = ledger(&app).await;
     assert_eq!((booked["done"], booked["other"], booked["running"]), (Some(1200), Some(1200), None));
+}
+
+/// One request to delete leads to up to a hundred of the broker's: one member's come in turn, others' beside them.
+#[tokio::test]
+async fn one_member_deletes_in_turn() {
+    let Lab { app: _app, ionq, ada, bob } = lab().await;
+    let jobs = [(&ada, "done"), (&ada, "other"), (&bob, "third")];
+    for (who, name) in jobs {
+        who.send("POST", "v0.4/jobs", &json!({"name": name})).await.expect(200);
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    ionq.script(move |seen| {
+        let waits =
+            if seen.method == "GET" { Reply::default().then(Step::Hold(Arc::clone(&held))) } else { Reply::default() };
+        waits.followed_by(answer(seen).into())
+    });
+    let deleted = jobs.map(|(who, name)| {
+        let who = who.clone();
+        tokio::spawn(async move { who.send("DELETE", &format!("v0.4/jobs/{name}"), &Value::Null).await.expect(200) })
+    });
+    let asked = |names: &[&str]| names.iter().map(|name| ionq.count("GET", name)).sum::<usize>();
+    ionq.wait("both members' questions", || asked(&["third"]) == 1 && asked(&["done", "other"]) > 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(asked(&["done", "other"]), 1, "the second waits for its turn");
+    gate.add_permits(3);
+    for delete in deleted {
+        delete.await.unwrap();
+    }
+    assert_eq!(ionq.count("DELETE", "v0.4/jobs/"), 3);
 }
 
 #[tokio::test]
