@@ -26,6 +26,9 @@ const TRIES: u32 = 720;
 /// How long between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_secs(5);
 
+/// Most parts that one answer may name. Each is a row of the ledger, and a provider may name as many as fit into an answer.
+const MOST_PARTS: usize = 1000;
+
 impl Broker {
     /// Writes down what an answer has told. What jobs used can be booked later, too, by the worker.
     pub(super) async fn learned(
@@ -172,10 +175,15 @@ fn unnamed() -> Denial {
     Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_named", message)
 }
 
-/// Parts whose ids may be used in paths.
+/// Parts whose ids may be used in paths, up to [`MOST_PARTS`]. The others are nobody's.
 fn plain_parts(parts: Option<(JobReference, Vec<JobReference>)>) -> Option<(JobReference, Vec<JobReference>)> {
-    let plain = |part: &JobReference| is_plain_id(&part.id);
-    parts.map(|(whole, parts)| (whole, parts.into_iter().filter(plain).collect()))
+    let (whole, mut parts) = parts?;
+    parts.retain(|part| is_plain_id(&part.id));
+    if parts.len() > MOST_PARTS {
+        tracing::warn!(job = whole.id, parts = parts.len(), "a job has more parts than are taken note of");
+        parts.truncate(MOST_PARTS);
+    }
+    Some((whole, parts))
 }
 
 /// What cannot be booked now, the worker asks for again; but what a provider tells `once` is tried until it is booked.

@@ -75,6 +75,23 @@ async fn children_belong_to_who_submitted_the_parent_and_are_booked_with_it() {
     assert_eq!(ledger(&app).await, booked.into_iter().map(|(id, used)| (id.to_owned(), used)).collect());
 }
 
+/// Each part is a row of the ledger, and the provider may name as many as it likes.
+#[tokio::test]
+async fn parts_in_numbers() {
+    let Lab { app, ionq, ada, .. } = lab().await;
+    ada.send("POST", "v0.4/jobs", &json!({"name": "multi"})).await.expect(200);
+    let names: Vec<_> = (1..=1500).map(|number| format!("child-{number}")).collect();
+    ionq.script(move |_| {
+        Reply::json(200, &job("multi", "completed", &names.iter().map(String::as_str).collect::<Vec<_>>()))
+    });
+    let told = ada.get("v0.4/jobs/multi").await.expect(200);
+    assert_eq!(told["child_job_ids"].as_array().map(Vec::len), Some(1500));
+    let booked = ledger(&app).await;
+    assert_eq!((booked.len(), booked["multi"], booked["child-1000"]), (1001, Some(1200), Some(0)));
+    ada.get("v0.4/jobs/child-1000").await.expect(200);
+    ada.get("v0.4/jobs/child-1001").await.expect(404);
+}
+
 #[tokio::test]
 async fn answers_do_not_tell_of_the_account() {
     let Lab { app: _app, ionq, ada, bob } = lab().await;
