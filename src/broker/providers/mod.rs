@@ -58,11 +58,21 @@ pub(super) fn deny_at_large(denial: &Denial) -> Response<Bytes> {
 /// Refuses an object that has one of these members in another spelling: there are readers that do not mind, and would see what was
 /// not looked at here.
 fn in_just_this_way(value: &Value, names: &[&str]) -> Result<(), Denial> {
-    let is_meant = |known: &str, name: &str| known != name && known.eq_ignore_ascii_case(name);
+    let is_meant = |known: &str, name: &str| known != name && loosely(known).eq(loosely(name));
     let members = value.as_object();
     let strange =
         members.and_then(|members| names.iter().find(|name| members.keys().any(|known| is_meant(known, name))));
     strange.map_or(Ok(()), |name| Err(Denial::bad_request(&format!("{name:?} must be written in just this way"))))
+}
+
+/// A name as the most tolerant reader sees it: in either case, with `_`, with `-` or in camel case, and with the two characters
+/// beyond ASCII that are letters of it in another case (ſ and the Kelvin sign).
+fn loosely(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|character| !matches!(character, '_' | '-')).map(|character| match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        character => character.to_ascii_lowercase(),
+    })
 }
 
 /// A status in words.
@@ -75,4 +85,35 @@ pub(super) fn base(addresses: &Addresses, key: &str, default: &str, path: &str) 
     let given = addresses.get(key).map_or(default, String::as_str).trim_end_matches('/');
     let has_path = given.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
     if has_path { given.to_owned() } else { format!("{given}{path}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let check = |name: &str| in_just_this_way(&json!({name: "x"}), &["session_id", "token"]);
+        for same in ["session_id", "token", "session", "id", "session_ids", "sessiön_id", "_", "", "K"] {
+            assert!(check(same).is_ok(), "{same:?}");
+        }
+        for strange in [
+            "Session_ID",
+            "sessionId",
+            "SessionID",
+            "sessionid",
+            "session-id",
+            "session__id",
+            "_session_id_",
+            "\u{17f}ession_id",
+            "se\u{17f}\u{17f}ionId",
+            "TOKEN",
+            "to\u{212a}en",
+            "t-oken",
+        ] {
+            assert!(check(strange).is_err(), "{strange:?}");
+        }
+        let both = json!({"session_id": "own", "sessionId": "other"});
+        assert!(in_just_this_way(&both, &["session_id"]).is_err());
+    }
 }

@@ -176,6 +176,10 @@ async fn what_a_body_names_must_be_the_callers() {
         ("Project_Id", json!("other")),
         ("PARENT_JOB_ID", json!("other")),
         ("Dry_Run", json!(true)),
+        ("sessionId", json!("other")),
+        ("session-id", json!("other")),
+        ("\u{17f}ession_id", json!("other")),
+        ("parentJobId", json!("other")),
     ] {
         ada.send("POST", "v0.4/jobs", &json!({"name": "x", name: value})).await.expect(400);
     }
