@@ -10,7 +10,7 @@
 //!
 //! A request is one future, as large as the largest of its branches, and is moved several times. What few requests need is boxed.
 //!
-//! What is particular to a provider is behind [`Adapter`], one file each in [`providers`]. Beside the phases, [`settle`](settle) asks
+//! What is particular to a provider is behind [`Adapter`], in [`providers`]. Beside the phases, [`settle`](settle) asks
 //! about jobs that nobody comes back for, [`pages`](pages) puts a member's list together from the provider's pages,
 //! [`exchange`](exchange) keeps temporary tokens, [`tally`](tally) counts, and [`redemption`](redemption) gives a solver the
 //! credential for a lease. Three rooms have walls of their own: [`clean`](clean) removes the credential from what passes,

@@ -103,7 +103,7 @@ pub struct Pages {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an exception of its own, and any of them may be together")]
 pub struct Rule {
-    /// What it is called in the audit log, in metrics and in `GET /v1/providers`.
+    /// What it is called in the audit log and in `GET /v1/providers`.
     pub name: Cow<'static, str>,
     /// The method.
     pub method: Method,

@@ -1,4 +1,4 @@
-//! The providers, a file each. Their addresses come from the operator.
+//! The providers, a file or a folder each. Their addresses come from the operator.
 
 mod braket;
 mod declared;
