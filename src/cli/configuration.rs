@@ -271,27 +271,37 @@ impl Configuration {
                 self.broker.mounts.iter().all(MountConfiguration::leads_somewhere),
                 "a list of tokens, each with a listener, an http or https URL without a path, or both",
             ),
-            ("broker.mounts", self.mounts_are_apart(), "at addresses that are not the API's and not each other's"),
             (
                 "public_url",
                 self.public_url.as_deref().is_none_or(is_base_url),
                 "an http or https URL such as https://organizations.example.org",
             ),
         ];
-        match rules.into_iter().find(|(_, holds, _)| !holds) {
-            Some((key, _, expected)) => Err(self.wrong(key, expected)),
-            None => self.upstreams().map(drop),
+        if let Some((key, _, expected)) = rules.into_iter().find(|(_, holds, _)| !holds) {
+            return Err(self.wrong(key, expected));
         }
+        self.mounts_are_apart()?;
+        self.upstreams().map(drop)
     }
 
-    /// Whether each mount can be told from the API and from the others.
-    fn mounts_are_apart(&self) -> bool {
+    /// Checks that each mount can be told from the API and from the others: one at the API's address would hide all of it.
+    fn mounts_are_apart(&self) -> Result<(), ConfigurationError> {
         let mut listeners = HashSet::from([self.listen, self.metrics_listen]);
-        let mut hosts: HashSet<_> = self.public_url.as_deref().and_then(authority).into_iter().collect();
-        self.broker.mounts.iter().all(|mount| {
-            mount.listen.is_none_or(|listener| listener.port() == 0 || listeners.insert(listener))
-                && mount.public_url.as_deref().is_none_or(|url| authority(url).is_some_and(|host| hosts.insert(host)))
-        })
+        let listens = format!("http://{}", self.listen);
+        let mut hosts: HashSet<_> =
+            self.public_url.as_deref().into_iter().chain([&*listens]).filter_map(host).collect();
+        for mount in &self.broker.mounts {
+            let own_listener = mount.listen.is_none_or(|listener| listener.port() == 0 || listeners.insert(listener));
+            let own_host = mount.public_url.as_deref().and_then(host).is_none_or(|host| hosts.insert(host));
+            if !(own_listener && own_host) {
+                // Never as it was written: there may be a password in it.
+                let taken = mount.listen.filter(|_| !own_listener).map(|address| address.to_string());
+                let taken = taken.unwrap_or_else(|| mount.mount().address);
+                let expected = format!("at addresses of their own, and {taken} is the API's or another one's");
+                return Err(self.wrong("broker.mounts", &expected));
+            }
+        }
+        Ok(())
     }
 
     /// The database's URL, with the password from its file if there is one.
@@ -343,10 +353,11 @@ fn is_base_url(text: &str) -> bool {
     })
 }
 
-/// Host and port that a URL leads to.
-fn authority(url: &str) -> Option<(String, Option<u16>)> {
+/// Host and port as a request to a URL names them. It need not name a scheme's own port, and does not name the scheme.
+fn host(url: &str) -> Option<(String, Option<u16>)> {
     let url = Url::parse(url).ok()?;
-    Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()))
+    let port = url.port_or_known_default().filter(|port| ![80, 443].contains(port));
+    Some((url.host_str()?.to_ascii_lowercase(), port))
 }
 
 /// A key as the operator can set it.

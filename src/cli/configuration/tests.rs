@@ -114,3 +114,44 @@ fn an_unknown_key_is_named_as_it_was_written() {
     assert_eq!(known("lisen = 1"), "configuration: lisen (LUNA_ORGANIZATIONS_LISEN)");
     assert_eq!(known("[login]\nwindow = 1"), "configuration: login.window (LUNA_ORGANIZATIONS_LOGIN__WINDOW)");
 }
+
+#[test]
+fn a_mount_does_not_hide_the_api() {
+    let told = |public_url: Option<&str>, mounts: &[&str]| {
+        let mut configuration = Configuration { public_url: public_url.map(str::to_owned), ..Configuration::default() };
+        let mount = |url: &&str| MountConfiguration {
+            token: uuid::Uuid::now_v7(),
+            listen: None,
+            public_url: Some((*url).to_owned()),
+        };
+        configuration.broker.mounts = mounts.iter().map(mount).collect();
+        configuration.check().err().map(|error| error.to_string())
+    };
+    let api = Some("https://luna.example.org/here");
+    let hidden = [
+        (api, "https://luna.example.org"),
+        (api, "https://LUNA.example.org:443/"),
+        // Without a port, the two look the same in a request.
+        (api, "http://luna.example.org"),
+        (api, "http://luna.example.org:443"),
+        (Some("http://luna.example.org:80"), "https://luna.example.org"),
+        // Where it listens, also if others are told another address.
+        (None, "http://127.0.0.1:8080"),
+        (api, "http://user:secret@127.0.0.1:8080"),
+    ];
+    let told_of = |(api, mount)| told(api, &["https://ionq.example.org", mount]);
+    let missed: Vec<_> = hidden.into_iter().filter(|pair| told_of(*pair).is_none()).collect();
+    assert_eq!(missed, []);
+    for (api, mount) in hidden {
+        let told = told_of((api, mount)).unwrap_or_default();
+        let key = "configuration: broker.mounts (LUNA_ORGANIZATIONS_BROKER__MOUNTS) must be ";
+        assert!(told.starts_with(key) && told.contains("the API"), "{api:?}, {mount}: {told}");
+        assert!(told.contains("luna.example.org") || told.contains("127.0.0.1:8080"), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+    let twice = told(api, &["https://ionq.example.org", "http://ionq.example.org"]).unwrap_or_default();
+    assert!(twice.contains("http://ionq.example.org"), "{twice}");
+    for mount in ["https://ionq.example.org", "https://luna.example.org:8443", "http://127.0.0.1:8081"] {
+        assert_eq!(told(api, &[mount]), None, "{mount}");
+    }
+}

@@ -55,10 +55,10 @@ impl Declared {
         let key_header = key_header.ok_or_else(|| Mistake::new("key_header", expected))?;
         let mut headers = Vec::new();
         for (name, text) in declaration.headers {
-            let wrong = |expected| Mistake::new(format!("headers.{name}"), expected);
-            let parsed = check::header_name(name).ok_or_else(|| wrong("named as a header of the provider's own"))?;
-            let expected = "visible ASCII characters, with fields of the credential in braces, such as {token}";
-            headers.push((parsed, HeaderTemplate::parse(text, declaration.fields).ok_or_else(|| wrong(expected))?));
+            let wrong = |expected: String| Mistake::new(format!("headers.{name}"), expected);
+            let parsed =
+                check::header_name(name).ok_or_else(|| wrong("named as a header of the provider's own".to_owned()))?;
+            headers.push((parsed, HeaderTemplate::parse(text, declaration.fields).map_err(wrong)?));
         }
         if !headers.iter().any(|(_, template)| template.has_fields()) {
             return Err(Mistake::new(

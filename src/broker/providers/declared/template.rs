@@ -1,5 +1,7 @@
 //! Texts with names in braces: the headers that a provider gets, and the body of a refusal.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -16,27 +18,40 @@ enum Part {
 
 impl HeaderTemplate {
     /// Visible ASCII, spaces, and fields that the credential can have.
-    pub fn parse(text: &str, fields: &[&str]) -> Option<Self> {
+    ///
+    /// # Errors
+    /// What the text must be, if it is something else.
+    pub fn parse(text: &str, fields: &[&str]) -> Result<Self, String> {
+        const BRACES: &str = "one with a closing brace for each opening one";
         let mut parts = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
             let (before, field) = match rest.split_once('{') {
                 Some((before, after)) => {
-                    let (field, after) = after.split_once('}')?;
+                    let (field, after) = after.split_once('}').ok_or(BRACES)?;
                     rest = after;
                     (before, Some(field))
                 }
                 None => (std::mem::take(&mut rest), None),
             };
-            if before.contains('}') || !before.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-                return None;
+            if before.contains('}') {
+                return Err(BRACES.to_owned());
+            }
+            if !before.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+                return Err("made of visible ASCII characters and spaces".to_owned());
             }
             parts.push(Part::Text(before.to_owned()));
             if let Some(field) = field {
-                fields.contains(&field).then(|| parts.push(Part::Field(field.to_owned())))?;
+                if !fields.contains(&field) {
+                    let known: BTreeSet<_> = fields.iter().map(|known| format!("{{{known}}}")).collect();
+                    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+                    let field = field.escape_debug();
+                    return Err(format!("made of text and the credential's fields {known}, and {{{field}}} is none"));
+                }
+                parts.push(Part::Field(field.to_owned()));
             }
         }
-        Some(Self(parts))
+        Ok(Self(parts))
     }
 
     /// Whether there is something of the credential in it.
@@ -110,10 +125,10 @@ mod tests {
     #[test]
     fn a_header_has_fields_of_the_credential_only() {
         for good in ["{token}", "Bearer {token}", "id={id}, key={token}", "plain"] {
-            assert!(HeaderTemplate::parse(good, &["token", "id"]).is_some(), "{good}");
+            assert!(HeaderTemplate::parse(good, &["token", "id"]).is_ok(), "{good}");
         }
         for bad in ["{tokens}", "{token", "token}", "{}", "a\r\nb: {token}", "{{token}}", "é"] {
-            assert!(HeaderTemplate::parse(bad, &["token", "id"]).is_none(), "{bad}");
+            assert!(HeaderTemplate::parse(bad, &["token", "id"]).is_err(), "{bad}");
         }
     }
 

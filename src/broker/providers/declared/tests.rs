@@ -80,6 +80,18 @@ fn a_mistake_is_named() {
 }
 
 #[test]
+fn what_is_wrong_with_a_header_is_said() {
+    let read = json!([{"name": "a", "method": "GET", "path": "a"}]);
+    let expected = |text: &str| declared(&json!({"X-Key": text}), read.clone()).err().unwrap().expected;
+    let unknown = "made of text and the credential's fields {token}, and {tok} is none";
+    assert_eq!(expected("{tok}"), unknown);
+    assert_eq!(expected("Bearer {token} {tok}"), unknown);
+    assert_eq!(expected("{token"), "one with a closing brace for each opening one");
+    assert_eq!(expected("token}"), "one with a closing brace for each opening one");
+    assert_eq!(expected("Key\u{e9} {token}"), "made of visible ASCII characters and spaces");
+}
+
+#[test]
 fn an_id_in_a_body_is_found_or_refused() {
     let found = |body: Value| ids(&body, "/of/session_id").map(|ids| ids.into_iter().collect::<Vec<_>>()).ok();
     assert_eq!(found(json!({"of": {"session_id": "s"}})), Some(vec!["s".to_owned()]));
