@@ -16,7 +16,8 @@ impl Repository {
     /// asks about themselves.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for a user who is neither in the organization nor below.
+    /// [`Refusal::NotFound`] for a user who is neither in the organization nor below, nor anywhere else where the caller sees who
+    /// is there.
     pub async fn access(
         &self,
         grant: &Grant<ReadAccess>,
@@ -96,6 +97,9 @@ async fn asked_person(
     // Of oneself one knows that one is there, as an admin from above.
     let own = is_about_caller(grant, user);
     let caller = grant.caller().filter(|_| own);
+    // Whoever sees another organization's directory knows who is there. A key that is bound sees no other organization.
+    let unbound = grant.authenticator().is_some_and(|authenticator| authenticator.bound_to().is_none());
+    let everywhere = grant.caller().filter(|_| unbound);
     let bound_to = grant.authenticator().filter(|_| own).and_then(Authenticator::bound_to);
     let found = sqlx::query_as!(
         Person,
@@ -114,7 +118,9 @@ async fn asked_person(
                     ON m.user_id = u.id
             WHERE CASE WHEN $8::uuid IS NULL THEN u.id = $4 OR u.email_key = $5 ELSE u.id = $8 END
             GROUP BY u.id, r.member_of, r.admin
-           HAVING count(m.user_id) > 0 OR u.id = $8"#,
+           HAVING count(m.user_id) > 0 OR u.id = $8
+               OR EXISTS (SELECT FROM memberships e CROSS JOIN LATERAL standing($9, e.organization_id) s
+                           WHERE e.user_id = u.id AND s.roles && ARRAY['admin', 'auditor'])"#,
         token.uuid(),
         grant.organization().uuid(),
         inherited,
@@ -123,6 +129,7 @@ async fn asked_person(
         bound_to.map(OrganizationId::uuid),
         now,
         caller.map(UserId::uuid),
+        everywhere.map(UserId::uuid),
     );
     Ok(found.fetch_optional(connection).await?.ok_or(super::accounts::NO_USER)?)
 }

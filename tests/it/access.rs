@@ -9,7 +9,7 @@ use luna_organizations::repository::Error;
 use serde_json::{Value, json};
 
 use crate::support::ledger::Job;
-use crate::support::{App, Caller, paths, person};
+use crate::support::{App, Caller, PASSWORD, paths, person};
 
 fn verdict(access: &Value) -> (bool, &str) {
     (access["allowed"].as_bool().unwrap(), access["reason"].as_str().unwrap())
@@ -163,6 +163,51 @@ async fn others_are_for_admins_to_ask_about() {
         };
     }
     admin.get(&paths::access(&south, &token)).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn whom_an_admin_sees_elsewhere_is_no_member_here() {
+    let app = App::start().await;
+    let (north, south) = (app.organization(&app.root, "North").await, app.organization(&app.root, "South").await);
+    let token = app.token(&north, "one", "secret").await;
+    let sue = app.member(&south, "sue").await;
+    app.admin.post(&paths::users(&south), &person("ivy@example.com")).await.expect(201);
+    let north_admin = app.member_with_role(&north, "north", "admin").await;
+    let path = paths::access(&north, &token);
+    let asked_of = |user: &str| format!("{path}?user={user}");
+
+    for (user, email) in
+        [(&*sue.id, "sue@example.com"), ("SUE@example.com", "sue@example.com"), ("ivy@example.com", "ivy@example.com")]
+    {
+        let told = app.admin.get(&asked_of(user)).await.expect(200);
+        assert_eq!(verdict(&told), (false, "not_a_member"), "{user}");
+        assert_eq!((&told["user"]["email"], &told["via"], &told["roles"]), (&json!(email), &Value::Null, &json!([])));
+        // Whom one does not see is not there, as if there were no such account.
+        let nobody = north_admin.get(&asked_of("nobody@example.com")).await;
+        let unseen = north_admin.get(&asked_of(user)).await;
+        assert_eq!(unseen.expect_problem(404, "not_found"), nobody.expect_problem(404, "not_found"));
+    }
+    app.admin.get(&asked_of("nobody@example.com")).await.expect_problem(404, "not_found");
+    // A key that is bound to the organization sees no other.
+    let bound = json!({"name": "bound", "organization_id": north});
+    let made = north_admin.post("/v1/me/api-keys", &bound).await.expect(201);
+    let bound = Caller::with_api_key(&app.base_url, made["api_key"].as_str().unwrap());
+
+    // As whoever sees the directory there: not as a member, but as an auditor; and not with the bound key.
+    let seen = async |caller: &Caller| caller.get(&asked_of(&sue.id)).await.status.as_u16();
+    let joined = app.admin.post(&paths::users(&south), &person("north@example.com")).await.expect(201);
+    app.accept(&joined, PASSWORD).await.expect(200);
+    assert_eq!((seen(&north_admin).await, seen(&bound).await), (404, 404));
+    app.admin.put(&paths::role(&south, &north_admin.id, "auditor"), &json!({})).await.expect(200);
+    assert_eq!((seen(&north_admin).await, seen(&bound).await), (200, 404));
+    // Not with the right to use only, and not without the admin's role here.
+    assert_eq!(seen(&app.key(&north_admin, "use").await).await, 403);
+    app.admin.put(&paths::role(&south, &sue.id, "admin"), &json!({})).await.expect(200);
+    let of_south = app.token(&south, "two", "secret").await;
+    north_admin
+        .get(&format!("{}?user={}", paths::access(&south, &of_south), sue.id))
+        .await
+        .expect_problem(403, "forbidden");
 }
 
 /// What is told and what the broker does, for people who stand to a token in every way.
