@@ -14,9 +14,6 @@ use crate::domain::{LeaseId, ProviderName, QpuTokenId};
 use crate::repository::{Redemption, Result};
 use crate::vault::{OpenedCredential, OpeningProof, VaultError};
 
-/// What is reserved with a provider that this installation does not know any more.
-const UNKNOWN_ESTIMATE: i64 = 1;
-
 /// Room for all members but the credential.
 const FRAME: usize = 512;
 
@@ -63,9 +60,8 @@ impl Broker {
         &self,
         grant: &Grant<Redeem>,
         digest: &LeaseDigest,
-        estimate: impl Fn(&ProviderName) -> Option<i64> + Send + Sync,
+        estimate: impl Fn(&ProviderName) -> i64 + Send + Sync,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        let estimate = |provider: &ProviderName| estimate(provider).unwrap_or(UNKNOWN_ESTIMATE);
         let open = |redemption: Redemption| async move {
             let Redemption { binding, sealed, .. } = &redemption;
             let proof = OpeningProof::for_use_of_a_token();

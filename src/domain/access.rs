@@ -116,7 +116,8 @@ pub struct AccessToToken {
 /// Why a user may use a token, or not.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Access {
-    /// Whether a job would be let through at this moment, if its size fits the limits.
+    /// Whether a job would be let through at this moment, if its size fits the limits: what is left of each must be at least
+    /// what is reserved for the job.
     pub allowed: bool,
     /// Why.
     pub reason: AccessReason,
@@ -130,6 +131,9 @@ pub struct Access {
     pub roles: Vec<Role>,
     /// The token.
     pub token: AccessToToken,
+    /// What is reserved for a job whose size is not known beforehand, in the provider's native unit. Where less than this is left
+    /// of a limit, such a job is refused, though a smaller one of known size may be let through.
+    pub estimate: i64,
     /// The limits that apply.
     pub limits: Vec<AccessLimit>,
     /// The one with the least room, if there is any.

@@ -101,6 +101,12 @@ impl Providers {
         self.0.get(name)
     }
 
+    /// What is reserved for a job of unknown size with the provider of this name; with one that is not there any more, 1.
+    #[must_use]
+    pub fn estimate(&self, name: &ProviderName) -> i64 {
+        self.0.get(name).map_or(1, |provider| provider.estimate)
+    }
+
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
         self.0.values()

@@ -7,13 +7,13 @@ use super::{Repository, Result};
 use crate::authorization::action::qpu_tokens::ReadAccess;
 use crate::authorization::{Authenticator, Grant, OfToken, Reach, usable};
 use crate::domain::{
-    Access, AccessLimit, AccessReason, AccessToToken, LimitSubject, OrganizationId, OrganizationSummary, QpuTokenId,
-    Quota, Refusal, Role, Timestamp, TokenOwner, UserId, UserReference, UserStatus, UserSummary,
+    Access, AccessLimit, AccessReason, AccessToToken, LimitSubject, OrganizationId, OrganizationSummary, ProviderName,
+    QpuTokenId, Quota, Refusal, Role, Timestamp, TokenOwner, UserId, UserReference, UserStatus, UserSummary,
 };
 
 impl Repository {
     /// Why a user may use a token of the grant's organization, or not; the caller, if none is named. Whoever is not admin
-    /// asks about themselves.
+    /// asks about themselves. `estimate` is what is reserved for a job of unknown size.
     ///
     /// # Errors
     /// [`Refusal::NotFound`] for a user who is neither in the organization nor below, nor anywhere else where the caller sees who
@@ -23,6 +23,7 @@ impl Repository {
         grant: &Grant<ReadAccess>,
         token: QpuTokenId,
         user: Option<&UserReference>,
+        estimate: impl Fn(&ProviderName) -> i64 + Send,
     ) -> Result<Access> {
         let may_ask = is_about_caller(grant, user) || grant.is_admin() && grant.oversees();
         if !may_ask {
@@ -30,7 +31,7 @@ impl Repository {
         }
         let now = self.now();
         let mut connection = self.pool.acquire().await?;
-        let access_to = asked_token(&mut connection, grant, token).await?;
+        let (access_to, provider) = asked_token(&mut connection, grant, token).await?;
         let person = asked_person(&mut connection, grant, token, access_to.inherited, user, now).await?;
         let limits = limits(&mut connection, token, person.id).await?;
         let reason = reason(&person, token, grant.organization(), &access_to, now);
@@ -41,6 +42,7 @@ impl Repository {
             via: person.via.map(|Json(via)| via),
             roles: person.roles.unwrap_or_default(),
             token: access_to,
+            estimate: estimate(&provider),
             tightest: limits.iter().min_by_key(|limit| limit.room(now)).cloned(),
             limits,
         })
@@ -74,16 +76,17 @@ async fn asked_token(
     connection: &mut PgConnection,
     grant: &Grant<ReadAccess>,
     token: QpuTokenId,
-) -> Result<AccessToToken> {
-    let found = sqlx::query_as!(
-        AccessToToken,
-        "SELECT inherited, enabled, expires_at FROM qpu_tokens
+) -> Result<(AccessToToken, ProviderName)> {
+    let found = sqlx::query!(
+        "SELECT inherited, enabled, expires_at, provider FROM qpu_tokens
           WHERE id = $1 AND organization_id = $2 AND (inherited OR NOT $3)",
         token.uuid(),
         grant.organization().uuid(),
         grant.sees_inherited_only(),
     );
-    Ok(found.fetch_optional(connection).await?.ok_or(Refusal::NotFound("QPU token"))?)
+    let found = found.fetch_optional(connection).await?.ok_or(Refusal::NotFound("QPU token"))?;
+    let access_to = AccessToToken { inherited: found.inherited, enabled: found.enabled, expires_at: found.expires_at };
+    Ok((access_to, found.provider.parse().map_err(|_| Refusal::UnknownProvider)?))
 }
 
 async fn asked_person(

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::TimeDelta;
 use luna_organizations::authentication::UseKey;
 use luna_organizations::authorization::Origin;
+use luna_organizations::cli::Configuration;
 use luna_organizations::repository::Error;
 use serde_json::{Value, json};
 
@@ -135,6 +136,24 @@ async fn limits_are_told_as_they_decide() {
     assert_eq!(submit(job("ada", &ada.id, 0)).await.unwrap_err(), "quota_not_active");
     app.admin.patch(&paths::token(&app.root, &token), &json!({"enabled": false})).await.expect(200);
     assert_eq!(verdict(&told(&ada).await), (false, "token_disabled"), "the first of several");
+}
+
+#[tokio::test]
+async fn what_is_usually_reserved_is_told() {
+    let mut configuration = Configuration::default();
+    configuration.providers.entry("acme".to_owned()).or_default().estimate = Some(70);
+    let app = App::start_with(configuration).await;
+    let (annealer, other) =
+        (app.token(&app.root, "one", "s").await, app.token_for("acme", &app.root, "two", "s").await);
+    let ada = app.member(&app.root, "ada").await;
+    let told = async |token: &str| ada.get(&paths::access(&app.root, token)).await.expect(200);
+    assert_eq!(told(&annealer).await["estimate"], 50_000_000);
+    assert_eq!(told(&other).await["estimate"], 70);
+    // There is some room, but none for a job of which nothing is known: one sees both.
+    app.admin.put(&paths::quota(&app.root, &other), &json!({"quota": 69})).await.expect(200);
+    let told = told(&other).await;
+    assert_eq!((verdict(&told), &told["tightest"]["remaining"]), ((true, "member"), &json!(69)));
+    assert_eq!(told["estimate"], 70);
 }
 
 #[tokio::test]

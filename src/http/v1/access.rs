@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use crate::authorization::Grant;
 use crate::authorization::action::qpu_tokens::ReadAccess;
-use crate::domain::{Access, QpuTokenId, UserReference};
+use crate::domain::{Access, ProviderName, QpuTokenId, UserReference};
 use crate::http::input::{Query, Violations};
 use crate::http::path::Path;
 use crate::http::problem::Result;
@@ -32,7 +32,8 @@ struct AccessQuery {
 /// Explain who may use a QPU token
 ///
 /// Whether a user may use the token right now, and why: the way through the tree, what stands in the way, and what is left
-/// of the limits. It is decided as where the token is used. A job that is larger than what is left is refused all the same.
+/// of the limits. It is decided as where the token is used. A job that is larger than what is left is refused all the same, and so is
+/// one of unknown size where less than the `estimate` is left.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/qpu-tokens/{token}/access", tag = "usage",
     params(("organization" = Uuid, Path, description = "the id of the organization that owns the token"),
            ("token" = Uuid, Path, description = "the token's id"), AccessQuery),
@@ -43,5 +44,6 @@ async fn get_qpu_token_access(
     Path(token): Path<QpuTokenId>,
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<Access>> {
-    Ok(Json(state.repository.access(&grant, token, query.user.as_ref()).await?))
+    let estimate = |name: &ProviderName| state.settings.providers.estimate(name);
+    Ok(Json(state.repository.access(&grant, token, query.user.as_ref(), estimate).await?))
 }

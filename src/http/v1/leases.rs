@@ -143,7 +143,7 @@ async fn redeem_lease(
     let digest = LeaseToken::parse(&body.lease.0).map_err(|_| Refusal::InvalidLease)?.digest();
     let organization = state.repository.leased_in(&digest).await?.ok_or(Refusal::InvalidLease)?;
     let grant = gate.admit(&state, organization).await?;
-    let estimate = |name: &ProviderName| state.settings.providers.get(name).map(|provider| provider.estimate);
+    let estimate = |name: &ProviderName| state.settings.providers.estimate(name);
     let answer = state.broker.redeem(&grant, &digest, estimate).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
