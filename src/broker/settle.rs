@@ -108,8 +108,8 @@ impl Broker {
         Ok(adapter.learn(&operation, status, &mut told))
     }
 
-    /// Books what jobs have used before the provider forgets them: in the caller's turn, and as long as any other answer may take, as
-    /// it is with [pages](super::pages). What costs the member one request costs the provider one for each job.
+    /// Books what jobs have used before the provider forgets them: in the caller's turn, and as long as any other answer may take. What
+    /// costs the member one request costs the provider one for each job, as the pages of a list do.
     pub(super) async fn settle_first(&self, way: Way<'_>, operation: &Operation) -> Result<(), Denial> {
         let settled = async {
             let caller = way.grant.caller().ok_or_else(Denial::internal)?;
