@@ -90,7 +90,7 @@ impl Server {
         self.tasks.close();
         if timeout_at(end, self.tasks.wait()).await.is_err() {
             let tasks = self.tasks.len();
-            tracing::warn!(tasks, "what went on without a client was still running after {GRACE:?} and has been ended");
+            tracing::warn!(tasks, "what went on without a client was still running after {GRACE:?}, and is left");
         }
     }
 }

@@ -95,19 +95,22 @@ impl Broker {
     }
 
     /// Asks again once a body has come, with all that it names. It may have taken its time, and whatever was taken away meanwhile is
-    /// gone; and what a body names goes with the credential that submitted it, as what a path names does.
+    /// gone; and what a body names is asked about with the credential that submitted it, as what a path names is.
     pub(super) async fn admit_again(&self, member: &mut Member, door: &Door<'_>) -> Result<(), Denial> {
         let Member { caller, operation, .. } = &*member;
         let of_own = !operation.jobs.is_empty() || operation.rule.effect == Effect::Cancel;
         let admission = self.repository.admit(&caller.key, door.token, &operation.jobs, of_own, &door.origin);
         let Admission { grant, binding, sealed, place } = self.in_time(admission).await?;
-        if member.submit.is_some() {
-            member.submit = Some(grant.with_job::<Submit>()?);
-        }
         if member.operation.place.is_empty() {
             member.operation.place = place.unwrap_or_default();
         }
-        (member.grant, member.binding, member.sealed) = (grant, binding, sealed);
+        if member.submit.is_some() {
+            // What is new goes with the newest credential, also into a session of before: the older one may be revoked by now.
+            member.submit = Some(grant.with_job::<Submit>()?);
+        } else {
+            (member.binding, member.sealed) = (binding, sealed);
+        }
+        member.grant = grant;
         Ok(())
     }
 }

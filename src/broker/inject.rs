@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -74,6 +74,13 @@ pub(super) fn build(adapter: &dyn Adapter, operation: &Operation, head: &Head<'_
     // What was read as JSON must be taken for that at the other end, too, and in no other character set.
     let was_read =
         operation.rule.request == Some(Passage::Whole) && sent.bytes.as_ref().is_some_and(|bytes| !bytes.is_empty());
+    if operation.rule.request.is_none() {
+        headers.remove(header::CONTENT_TYPE);
+        // Methods that may have a body say that they have none (RFC 9110, section 8.6).
+        if [Method::POST, Method::PUT, Method::PATCH].contains(head.method) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+    }
     if was_read && !is_plain_json(&headers) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }

@@ -42,7 +42,10 @@ impl Broker {
         let Learned { created, used, parts, .. } = learned;
         let taken = self.taken(asked, reservation, status, created, plain_parts(parts));
         let Ok(foreign) = self.in_time(self.repository.submit_jobs(&reservation.grant, &taken)).await else {
-            return Err(Failed::Taken(self.open_later(reservation, taken, used)));
+            let is_refused = taken.jobs.iter().all(|job| job.created == Created::Refused);
+            let denial = self.open_later(reservation, taken, used);
+            // What the provider says to that is all that there is to know.
+            return if is_refused { Ok(()) } else { Err(Failed::Taken(denial)) };
         };
         if !foreign.is_empty() {
             return Err(Denial::from(Refusal::NotFound("job")).into());
@@ -100,9 +103,10 @@ impl Broker {
         let with = grant.token();
         let names = names(&taken.jobs).collect::<Vec<_>>().join(", ");
         tracing::error!(token = %with, jobs = names, "what the provider took could not be written down yet");
+        let named = if names.is_empty() { String::new() } else { format!(" as {names}") };
         let message = format!(
-            "the provider has taken it as {names}, which could not be written down yet; look for it in a moment, and do not \
-             submit it again"
+            "the provider has taken it{named}, which could not be written down yet; look for it in a moment, and do not submit \
+             it again"
         );
         let tasks = self.tasks.clone();
         self.tasks.spawn(async move {

@@ -10,8 +10,10 @@
 //!
 //! A request is one future, as large as the largest of its branches, and is moved several times. What few requests need is boxed.
 //!
+//! What may have become of a request that got no answer is in [`failed`](failed).
+//!
 //! What is particular to a provider is behind [`Adapter`], in [`providers`]. Beside the phases, [`settle`](settle) asks
-//! about jobs that nobody comes back for, [`pages`](pages) puts a member's list together from the provider's pages,
+//! about jobs that nobody comes back for, [`pages`](pages) puts a member's list together from the provider's pages ([`turned`](turned)),
 //! [`exchange`](exchange) keeps temporary tokens, [`tally`](tally) counts, and [`redemption`](redemption) gives a solver the
 //! credential for a lease. Three rooms have walls of their own: [`clean`](clean) removes the credential from what passes,
 //! [`usage`](usage) finds out in passing what a job used, and [`room`](room) is what one request may take of everybody's machine.

@@ -102,8 +102,9 @@ impl Repository {
         reserve(&mut connection, Reserving { token, person, member_of, submission }, self.now()).await
     }
 
-    /// Opens the jobs that the provider took, also those whose reservation is over by now, books as reserved what it took without a name,
-    /// and releases the others; each is an event of its own. Answers which of the provider's names were somebody else's before: those must not be shown to the caller.
+    /// Opens the jobs that the provider took, also those whose reservation is over by now, books as reserved what it took without a
+    /// name, and releases the others; each is an event of its own. Answers which of the provider's names were somebody else's before:
+    /// those must not be shown to the caller.
     pub async fn submit_jobs(&self, grant: &Grant<Submit>, taken: &Taken) -> Result<Vec<String>> {
         match self.open_jobs(grant, taken).await {
             // Somebody was opening a job of the same name at this very moment. Now it is known.

@@ -144,7 +144,7 @@ async fn what_is_usually_reserved_is_told() {
     configuration.providers.entry("acme".to_owned()).or_default().estimate = Some(70);
     let app = App::start_with(configuration).await;
     let (annealer, other) =
-        (app.token(&app.root, "one", "s").await, app.token_for("acme", &app.root, "two", "s").await);
+        (app.token(&app.root, "one", "secret").await, app.token_for("acme", &app.root, "two", "secret").await);
     let ada = app.member(&app.root, "ada").await;
     let told = async |token: &str| ada.get(&paths::access(&app.root, token)).await.expect(200);
     assert_eq!(told(&annealer).await["estimate"], 50_000_000);

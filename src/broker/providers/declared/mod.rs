@@ -108,12 +108,9 @@ fn rule(operation: &OperationDeclaration) -> Rule {
         pages: None,
     });
     let method = Method::from(operation.method);
-    let request = match rule.effect {
-        _ if !operation.body_ids.is_empty() => Some(Passage::Whole),
-        // It is named in the path.
-        Effect::Cancel => None,
-        _ => [Method::POST, Method::PUT, Method::PATCH].contains(&method).then_some(Passage::Stream),
-    };
+    let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&method);
+    let request =
+        if operation.body_ids.is_empty() { has_body.then_some(Passage::Stream) } else { Some(Passage::Whole) };
     let answer = match (&operation.usage, rule.effect) {
         _ if list.is_some() => Passage::Whole,
         // It has the id of what was made, too.
