@@ -51,7 +51,11 @@ async fn hostile_names_are_none() {
         expect_error(&lab.ask("POST", "problems/", "[{}]").await, 424, "submission_not_named");
     }
     let taken = i64::try_from(odd.len()).unwrap() * 100;
-    assert_eq!(lab.limits().await, [(taken, 100)], "it counts as reserved, and only the first job is promised anything");
+    assert_eq!(
+        lab.limits().await,
+        [(taken, 100)],
+        "it counts as reserved, and only the first job is promised anything"
+    );
 }
 
 /// PostgreSQL would refuse a text with NUL, and with it all that is asked in the same statement.
