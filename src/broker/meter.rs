@@ -103,9 +103,9 @@ impl Broker {
         let with = grant.token();
         let names = names(&taken.jobs).collect::<Vec<_>>().join(", ");
         tracing::error!(token = %with, jobs = names, "what the provider took could not be written down yet");
-        let named = if names.is_empty() { String::new() } else { format!(" as {names}") };
+        let as_what = if names.is_empty() { String::new() } else { format!(" as {names}") };
         let message = format!(
-            "the provider has taken it{named}, which could not be written down yet; look for it in a moment, and do not submit \
+            "the provider has taken it{as_what}, which could not be written down yet; look for it in a moment, and do not submit \
              it again"
         );
         let tasks = self.tasks.clone();
