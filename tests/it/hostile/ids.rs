@@ -86,8 +86,8 @@ async fn the_count_may_not_be_right() {
     ] {
         let before = lab.states().await.iter().filter(|state| *state == "open").count();
         lab.upstream.always(Reply::json(200, &answer));
-        let status = if open == 0 { 424 } else { 200 };
-        assert_eq!(lab.ask("POST", "problems/", "[{}, {}, {}]").await.status(), status, "{answer}");
+        let expected = if open == 0 { 424 } else { 200 };
+        assert_eq!(lab.ask("POST", "problems/", "[{}, {}, {}]").await.status(), expected, "{answer}");
         let states = lab.states().await;
         assert!(!states.iter().any(|state| state == "reserved"), "{answer}: {states:?}");
         assert_eq!(states.iter().filter(|state| *state == "open").count() - before, open, "{answer}");
