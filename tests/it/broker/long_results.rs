@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::support::App;
+use crate::support::deployment::Deployment;
 use crate::support::installation::Installation;
-use crate::support::notebook::{self, SECRET, ledger};
+use crate::support::notebook::{self, ledger};
 use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::{Wire, ask};
 
@@ -107,23 +108,18 @@ async fn a_hundred_megabytes_are_booked_and_held_nowhere() {
     })
     .await;
     let installation = Installation::new().await;
-    let url = format!("http://{}", upstream.address);
-    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__FUJITSU__BASE_URL", url.as_str())]);
-    let admin = installation.admin(&service);
-    let made = json!({"name": "Annealer", "provider": "fujitsu", "credential": {"token": SECRET}});
-    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
-    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
-    let (headers, path) = (format!("x-api-key: {}\r\n", admin.authorization()), format!("/v1/qpu/{token}/da/v4/async"));
-    let submit = ask(&service.base_url, "POST", &format!("{path}/qubo/solve"), &headers, b"{}").await;
+    let service = Deployment::of("fujitsu", &upstream.url(), "x-api-key", &installation).await;
+    let submit = service.ask("POST", "da/v4/async/qubo/solve", "{}").await;
     assert_eq!(submit.status(), 200, "{submit:?}");
-    let answer = ask(&service.base_url, "DELETE", &format!("{path}/jobs/result/long"), &headers, b"").await;
+    let answer = service.ask("DELETE", "da/v4/async/jobs/result/long", "").await;
     assert_eq!(answer.status(), 200, "{}", answer.head);
     assert!(answer.complete && answer.body == sent.as_bytes(), "{} bytes of {}", answer.body.len(), sent.len());
     let database = PgPoolOptions::new().connect(&installation.database_url).await.unwrap();
     let used: Option<i64> = sqlx::query_scalar("SELECT used FROM jobs").fetch_one(&database).await.unwrap();
     assert_eq!(used, Some(MILLISECONDS));
-    assert!(service.peak_memory() < MEMORY, "{} kB", service.peak_memory());
-    service.stop().await;
+    let memory = service.process.peak_memory();
+    assert!(memory < MEMORY, "{memory} kB");
+    service.process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::hostile::renderings::zlib;
+use crate::support::deployment::Deployment;
 use crate::support::installation::Installation;
-use crate::support::lab::SECRET;
 use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::{ask, parse};
 
@@ -75,14 +75,9 @@ async fn hundreds_of_megabytes_and_a_long_poll() {
     })
     .await;
     let installation = Installation::new().await;
-    let url = format!("{}/sapi/v2", upstream.url());
-    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
-    let admin = installation.admin(&service);
-    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
-    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
-    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
-    let (place, headers) = (service.base_url.clone(), format!("x-auth-token: {}\r\n", admin.authorization()));
-    let path = |below: &str| format!("/v1/qpu/{token}/{below}");
+    let service = Deployment::of_dwave(&installation, &upstream).await;
+    let (place, headers) = (service.process.base_url.clone(), service.headers.clone());
+    let path = |below: &str| service.path(below);
 
     // As the client's low-level interface does: chunked and deflated.
     let body = zlib(format!("[{}{{}}]", " ".repeat(5_000_000)).as_bytes());
@@ -93,7 +88,7 @@ async fn hundreds_of_megabytes_and_a_long_poll() {
     assert_eq!(parse(&bytes).json(), json!([{"id": "mine"}]));
     let seen = upstream.last();
     assert_eq!((seen.header("content-encoding").as_str(), &seen.body), ("deflate", &body), "it goes on as it came");
-    assert_eq!(ask(&place, "POST", &path("bqm/multipart"), &headers, b"{}").await.status(), 200);
+    assert_eq!(service.ask("POST", "bqm/multipart", "{}").await.status(), 200);
 
     let poll = tokio::spawn({
         let (place, path, headers) = (place.clone(), path("problems/?id=mine&timeout=36"), headers.clone());
@@ -111,7 +106,8 @@ async fn hundreds_of_megabytes_and_a_long_poll() {
     }
     let came = download(&place, &path("problems/mine/answer/data"), &headers).await;
     assert!((LENGTH..LENGTH + 2000).contains(&came), "{came}");
-    assert!(service.peak_memory() < MEMORY, "{} kB", service.peak_memory());
+    let memory = service.process.peak_memory();
+    assert!(memory < MEMORY, "{memory} kB");
     poll.await.unwrap();
-    service.stop().await;
+    service.process.stop().await;
 }

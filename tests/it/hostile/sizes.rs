@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::renderings::gzip;
+use crate::support::deployment::Deployment;
 use crate::support::installation::Installation;
 use crate::support::lab::{Lab, SECRET, configuration, expect_error};
 use crate::support::upstream::{Reply, Step, Upstream, chunk};
@@ -82,20 +83,14 @@ async fn a_hundred_megabytes_stream_without_the_credential() {
     let mine = Reply::json(200, &json!([{"id": "mine"}]));
     let upstream = Upstream::start(move |seen| if seen.method == "POST" { mine.clone() } else { reply.clone() }).await;
     let installation = Installation::new().await;
-    let url = format!("{}/sapi/v2", upstream.url());
-    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
-    let admin = installation.admin(&service);
-    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
-    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
-    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
-    let headers = format!("x-auth-token: {}\r\n", admin.authorization());
-    let path = |below: &str| format!("/v1/qpu/{token}/{below}");
-    assert_eq!(ask(&service.base_url, "POST", &path("problems/"), &headers, b"[{}]").await.status(), 200);
-    let answer = ask(&service.base_url, "GET", &path("problems/mine/answer/data"), &headers, b"").await;
+    let service = Deployment::of_dwave(&installation, &upstream).await;
+    assert_eq!(service.ask("POST", "problems/", "[{}]").await.status(), 200);
+    let answer = service.ask("GET", "problems/mine/answer/data", "").await;
     assert_eq!((answer.status(), answer.complete), (200, true), "{}", answer.head);
     assert!(answer.body == cleaned, "{} bytes of {}", answer.body.len(), cleaned.len());
-    assert!(cleaned.len() as u64 > 100 * MEGABYTE && service.peak_memory() < MEMORY, "{} kB", service.peak_memory());
-    service.stop().await;
+    let memory = service.process.peak_memory();
+    assert!(cleaned.len() as u64 > 100 * MEGABYTE && memory < MEMORY, "{memory} kB");
+    service.process.stop().await;
 }
 
 /// A tenth of a megabyte that becomes a hundred.

@@ -3,6 +3,7 @@
 mod app;
 mod caller;
 pub mod cluster;
+pub mod deployment;
 pub mod installation;
 pub mod lab;
 pub mod ledger;
