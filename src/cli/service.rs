@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::Failure;
 use super::configuration::{Configuration, DATABASE_URL_EXAMPLE};
@@ -25,6 +26,9 @@ const LATENCY_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 /// How often measurements are put into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the last words to the database may take: longer than any statement.
+const FAREWELL: Duration = Duration::from_secs(15);
 
 /// Access tokens are issued by this service for itself.
 const AUDIENCE: &str = "luna-organizations";
@@ -117,12 +121,17 @@ impl Service {
         Ok(Self { server, workers, repository, broker, address, metrics_address })
     }
 
-    /// Lets running requests end and closes everything.
+    /// Lets running requests end and closes everything. A database that does not answer is waited for, but not for ever.
     pub async fn stop(self) {
         self.server.stop().await;
         self.workers.iter().for_each(JoinHandle::abort);
-        self.broker.flush().await;
-        self.repository.close().await;
+        let farewell = async {
+            self.broker.flush().await;
+            self.repository.close().await;
+        };
+        if timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("the database did not say farewell within {FAREWELL:?}, and is left");
+        }
     }
 }
 

@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+use crate::support::deployment::Deployment;
 use crate::support::installation::Installation;
+use crate::support::paths;
+use crate::support::person;
 use crate::support::process::Process;
+use crate::support::proxy::Proxy;
 use crate::support::upstream::{Reply, Step, Upstream};
 use crate::support::wire::{Wire, ask};
 
@@ -97,6 +101,25 @@ async fn idle_connections_do_not_hold_it_up() {
     drop((silent, kept, half));
 }
 
+/// A database that has vanished without a word holds up the end for a while, and no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_database_is_left() {
+    let installation = Installation::new().await;
+    let proxy = Proxy::to(&installation.database_url).await;
+    let mut service = installation.serve(&[("DATABASE_URL", proxy.url.as_str())]);
+    let admin = installation.admin(&service);
+    admin.get("/v1/me").await.expect(200);
+    proxy.fall_silent();
+    let change = tokio::spawn({
+        let (users, admin) = (paths::users(installation.root()), admin);
+        async move { admin.post(&users, &person("late@example.com")).await.status }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    service.signal(Signal::TERM);
+    assert!(service.ended(Duration::from_mins(1)).await.success());
+    assert_eq!(change.await.unwrap(), 503);
+}
+
 /// A service with a provider of results that are told once, and its one token.
 struct Office {
     installation: Installation,
@@ -111,14 +134,9 @@ impl Office {
     async fn open() -> Self {
         let upstream = Upstream::start(|_| Reply::json(200, &json!({"job_id": "first"}))).await;
         let installation = Installation::new().await;
-        let url = upstream.url();
-        let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__FUJITSU__BASE_URL", url.as_str())]);
-        let admin = installation.admin(&service);
-        let made = json!({"name": "Annealer", "provider": "fujitsu", "credential": {"token": "fujitsu-9d1"}});
-        let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
-        let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
-        let (headers, path) =
-            (format!("x-api-key: {}\r\n", admin.authorization()), format!("/v1/qpu/{token}/da/v4/async"));
+        let deployment = Deployment::of("fujitsu", &upstream.url(), "x-api-key", &installation).await;
+        let path = deployment.path("da/v4/async");
+        let Deployment { process: service, headers, .. } = deployment;
         let database = PgPool::connect(&installation.database_url).await.unwrap();
         Self { installation, service, upstream, database, path, headers }
     }
