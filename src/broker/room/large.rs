@@ -30,6 +30,9 @@ const OF_ONE: usize = 2;
 /// How many more of that caller's may wait.
 const WAITING: usize = 4;
 
+/// How many bodies of one caller, large or not, are read at the same time. The others wait in their connections.
+const READ_AT_ONCE: usize = 64;
+
 /// How much of a request must come in the time for it, in bytes.
 const PORTION: usize = 64 * 1024;
 
@@ -42,6 +45,8 @@ pub struct Large {
     each: Shares,
     /// To hold, or to wait for what can be held.
     places: Shares,
+    /// To be read.
+    turns: Shares,
     patience: Patience,
 }
 
@@ -77,7 +82,7 @@ impl Large {
     #[must_use]
     pub fn new(patience: Patience) -> Self {
         let (each, places) = (Shares::new(OF_ONE), Shares::new(OF_ONE + WAITING));
-        Self { all: Arc::new(Semaphore::new(AT_ONCE)), each, places, patience }
+        Self { all: Arc::new(Semaphore::new(AT_ONCE)), each, places, turns: Shares::new(READ_AT_ONCE), patience }
     }
 
     /// Waits for room, which the caller may have a share of.
@@ -92,6 +97,12 @@ impl Large {
             }
             Sender::Taker => Ok(None),
         }
+    }
+
+    /// A client may send slowly, and keep what has come here for as long.
+    async fn turn(&self, caller: UserId) -> Result<OwnedSemaphorePermit, Unreadable> {
+        let turn = timeout(self.patience.room, self.turns.turn(caller)).await.map_err(|_| Unreadable::Crowded)?;
+        turn.map_err(|_| Unreadable::Broken)
     }
 
     async fn room_from(
@@ -120,6 +131,10 @@ impl Large {
             return Err(Unreadable::TooLong);
         }
         let mut place = if announced > LARGE { Some(self.place(caller, sender)?) } else { None };
+        let _turn = match sender {
+            Sender::Client if !body.is_end_stream() => Some(self.turn(caller).await?),
+            Sender::Client | Sender::Provider | Sender::Taker => None,
+        };
         let mut bytes = BytesMut::with_capacity(announced.min(LARGE));
         let mut room = None;
         let mut deadline = Instant::now() + self.patience.whole;
@@ -172,7 +187,7 @@ impl Pace {
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt, stream};
     use http_body::Frame;
     use http_body_util::StreamBody;
     use tokio::task::JoinHandle;
@@ -239,6 +254,33 @@ mod tests {
         drop(held);
         assert!(taken.await.unwrap().is_none());
         assert!(large.room(ada, Sender::Client).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_small_bodies_come_in_turn() {
+        let (large, ada) = (Arc::new(Large::new(Patience::default())), UserId::new());
+        let small = |pieces: usize| {
+            let piece = |_| async { Ok::<_, Infallible>(Frame::data(Bytes::from_static(b" "))) };
+            let slowly = stream::iter(0..pieces).then(piece).then(|piece| async {
+                sleep(Duration::from_secs(1)).await;
+                piece
+            });
+            BodyExt::boxed_unsync(StreamBody::new(slowly).map_err(|never| match never {}))
+        };
+        let read = |caller: UserId, seconds: usize| {
+            let (large, body) = (Arc::clone(&large), small(seconds));
+            tokio::spawn(async move { large.read(caller, body, Sender::Client).await.err() })
+        };
+        let slow: Vec<_> = (0..READ_AT_ONCE).map(|_| read(ada, 200)).collect();
+        tokio::task::yield_now().await;
+        let begun = Instant::now();
+        assert_eq!(read(UserId::new(), 1).await.unwrap(), None, "somebody else is not held up");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(read(ada, 1).await.unwrap(), Some(Unreadable::Crowded));
+        for one in slow {
+            assert_eq!(one.await.unwrap(), None);
+        }
+        assert_eq!(read(ada, 1).await.unwrap(), None);
     }
 
     #[tokio::test(start_paused = true)]
