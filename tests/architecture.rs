@@ -64,7 +64,7 @@ const CONFINED_WORDS: &[(&str, &[&str])] = &[
         ".commit().await",
         &[
             "src/repository/change.rs",
-            "src/repository/jobs.rs",
+            "src/repository/due_jobs.rs",
             "src/repository/logins.rs",
             "src/repository/signing_keys.rs",
         ],

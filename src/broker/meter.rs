@@ -42,10 +42,11 @@ impl Broker {
         let Learned { created, used, parts, .. } = learned;
         let taken = self.taken(asked, reservation, status, created, plain_parts(parts));
         let Ok(foreign) = self.in_time(self.repository.submit_jobs(&reservation.grant, &taken)).await else {
+            let names = names(&taken.jobs).collect::<Vec<_>>().join(", ");
+            // What the provider says to a refusal is all that there is to know.
             let is_refused = taken.jobs.iter().all(|job| job.created == Created::Refused);
-            let denial = self.open_later(reservation, taken, used);
-            // What the provider says to that is all that there is to know.
-            return if is_refused { Ok(()) } else { Err(Failed::Taken(denial)) };
+            self.write_down_later(reservation, taken, used, names.clone());
+            return if is_refused { Ok(()) } else { Err(Failed::Taken(unrecorded(&names))) };
         };
         if !foreign.is_empty() {
             return Err(Denial::from(Refusal::NotFound("job")).into());
@@ -96,18 +97,12 @@ impl Broker {
         Taken { kind, jobs, parts, check_after }
     }
 
-    /// The provider has taken the jobs, and the database does not take note of it. That is tried for a while, whether the reservation
-    /// lasts or not; the client is told what the provider said, and not to submit it again.
-    fn open_later(&self, reservation: &Reservation, taken: Taken, used: Vec<(JobReference, i64)>) -> Denial {
+    /// The provider has answered a submission, and the database does not take note of it. That is tried for a while, whether the
+    /// reservation lasts or not.
+    fn write_down_later(&self, reservation: &Reservation, taken: Taken, used: Vec<(JobReference, i64)>, names: String) {
         let (repository, grant) = (self.repository.clone(), Arc::clone(&reservation.grant));
         let with = grant.token();
-        let names = names(&taken.jobs).collect::<Vec<_>>().join(", ");
-        tracing::error!(token = %with, jobs = names, "what the provider took could not be written down yet");
-        let as_what = if names.is_empty() { String::new() } else { format!(" as {names}") };
-        let message = format!(
-            "the provider has taken it{as_what}, which could not be written down yet; look for it in a moment, and do not submit \
-             it again"
-        );
+        tracing::error!(token = %with, jobs = names, "what became of a submission could not be written down yet");
         let tasks = self.tasks.clone();
         self.tasks.spawn(async move {
             for _ in 0..TRIES {
@@ -122,12 +117,11 @@ impl Broker {
                         // What this does not book, the worker asks for.
                         return book(&repository, &tasks, with, used, false).await;
                     }
-                    Err(error) => tracing::warn!(%error, "what the provider took could not be written down yet"),
+                    Err(error) => tracing::warn!(%error, "what became of a submission could not be written down yet"),
                 }
             }
-            tracing::error!(token = %with, jobs = names, "what the provider took was never written down");
+            tracing::error!(token = %with, jobs = names, "what became of a submission was never written down");
         });
-        Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_recorded", message)
     }
 
     /// Reads an answer that is passed on as it came. What cannot be booked now, the worker books later.
@@ -170,6 +164,16 @@ fn names(jobs: &[Submitted]) -> impl Iterator<Item = &str> {
         Created::Named(id) => Some(id.as_str()),
         Created::Unnamed | Created::Refused => None,
     })
+}
+
+/// The ledger does not know it yet: the client is told what the provider said, and not to submit it again.
+fn unrecorded(names: &str) -> Denial {
+    let as_what = if names.is_empty() { String::new() } else { format!(" as {names}") };
+    let message = format!(
+        "the provider has taken it{as_what}, which could not be written down yet; look for it in a moment, and do not submit \
+         it again"
+    );
+    Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_recorded", message)
 }
 
 /// Nobody can look for it, and it counts all the same: it may run.

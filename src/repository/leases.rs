@@ -229,7 +229,7 @@ impl Repository {
 
         let (secret_version, amount) = (binding.secret_version, estimate(&binding.provider));
         let usage_due_by = now + REPORTED_WITHIN;
-        let job = open_job(&mut change, &reach.token, held.user, secret_version, amount, usage_due_by).await?;
+        let job = begin_job(&mut change, &reach.token, held.user, secret_version, amount, usage_due_by).await?;
         sqlx::query!(
             "UPDATE leases SET redeemed_at = $2, redeemed_by = $3, job_id = $4 WHERE id = $1",
             held.id.uuid(),
@@ -364,7 +364,7 @@ async fn lock_lease(change: &mut Change, held: &Held) -> Result<()> {
 }
 
 /// Reserves a job of the person's and opens it, to be given back if nobody reports in time.
-async fn open_job(
+async fn begin_job(
     change: &mut Change,
     of_token: &OfToken,
     person: UserId,

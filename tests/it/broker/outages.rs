@@ -11,8 +11,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
+use crate::support::deployment::Deployment;
 use crate::support::installation::Installation;
-use crate::support::lab::{Lab, SECRET, configuration, expect_error};
+use crate::support::lab::{Lab, configuration, expect_error};
+use crate::support::paths;
 use crate::support::process::{Scratch, family};
 use crate::support::proxy::Proxy;
 use crate::support::upstream::{Reply, Step, Upstream};
@@ -81,6 +83,55 @@ async fn the_database_is_away_when_the_provider_answers() {
     assert_eq!(lab.ask("GET", "problems/taken-1/", "").await.status(), 200);
 }
 
+/// What the provider refused is not there, whatever the ledger can take note of: the member hears why. What was promised is taken back
+/// when that works again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_away_when_the_provider_refuses() {
+    let lab = Arc::new(Lab::start(|_| Reply::silence()).await);
+    lab.limit(None, 1000).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let said = json!({"error_code": 400, "error_msg": "no such solver"});
+    let refused = Reply::json(400, &said);
+    lab.upstream.always(Reply::default().then(Step::Hold(Arc::clone(&gate))).followed_by(refused));
+    let submission = tokio::spawn({
+        let lab = Arc::clone(&lab);
+        async move { lab.ask("POST", "problems/", "[{},{}]").await }
+    });
+    lab.upstream.reached("problems").await;
+    admit(&lab, false).await;
+    gate.add_permits(1);
+    let answer = submission.await.unwrap();
+    assert_eq!((answer.status(), answer.json()), (400, said), "{answer:?}");
+    admit(&lab, true).await;
+    for _ in 0..150 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if lab.states().await == ["expired", "expired"] {
+            break;
+        }
+    }
+    assert_eq!((lab.states().await, lab.limits().await), (vec!["expired".to_owned(); 2], vec![(0, 0)]));
+}
+
+/// Booked as what was reserved, since nobody can be asked for it; also if the database comes back too late for the reservation.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_late_without_a_name_is_booked() {
+    let lab = Arc::new(Lab::start(|_| Reply::silence()).await);
+    lab.limit(None, 1000).await;
+    let gate = Arc::new(Semaphore::new(0));
+    lab.upstream.always(held(&gate, &json!([{"status": "PENDING"}])));
+    let submission = tokio::spawn({
+        let lab = Arc::clone(&lab);
+        async move { lab.ask("POST", "problems/", "[{}]").await }
+    });
+    lab.upstream.reached("problems").await;
+    lab.app.clock.advance(TimeDelta::hours(1));
+    lab.app.broker.settle_due().await;
+    assert_eq!((lab.states().await, lab.limits().await), (vec!["expired".to_owned()], vec![(0, 0)]));
+    gate.add_permits(1);
+    expect_error(&submission.await.unwrap(), 424, "submission_not_named");
+    assert_eq!((lab.jobs().await, lab.limits().await), (vec![("settled".to_owned(), 100, Some(100))], vec![(100, 0)]));
+}
+
 /// The provider takes its time, and what was promised is taken back meanwhile. What it took is a job all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_late_is_a_job() {
@@ -113,22 +164,15 @@ async fn killed_between_forwarding_and_recording() {
     let upstream = Upstream::start(|_| Reply::silence()).await;
     upstream.always(held(&gate, &json!([{"id": "lost"}])));
     let installation = Installation::new().await;
-    let url = format!("{}/sapi/v2", upstream.url());
-    let provider = [("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())];
-    let service = installation.serve(&provider);
-    let admin = installation.admin(&service);
-    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
-    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
-    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
-    let quota = format!("{tokens}/{token}/quota");
+    let Deployment { process, admin, token, headers } = Deployment::of_dwave(&installation, &upstream).await;
+    let quota = paths::quota(installation.root(), &token);
     assert!(admin.put(&quota, &json!({"quota": 10_000_000_000_i64})).await.status.is_success());
     let submission = tokio::spawn({
-        let (place, path) = (service.base_url.clone(), format!("/v1/qpu/{token}/problems/"));
-        let headers = format!("x-auth-token: {}\r\n", admin.authorization());
+        let (place, path) = (process.base_url.clone(), format!("/v1/qpu/{token}/problems/"));
         async move { ask(&place, "POST", &path, &headers, b"[{}]").await }
     });
     upstream.reached("problems").await;
-    service.kill();
+    process.kill();
     gate.add_permits(1);
     assert_eq!(submission.await.unwrap().head, "", "nobody was told anything");
 
@@ -141,7 +185,8 @@ async fn killed_between_forwarding_and_recording() {
     assert!(held == "reserved" && promised > 0, "{held} {promised}");
     let later = "UPDATE jobs SET check_at = check_at - interval '21 minutes'";
     sqlx::query(later).execute(&database).await.unwrap();
-    let service = installation.serve(&provider);
+    let url = format!("{}/sapi/v2", upstream.url());
+    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         if state().await.0 == "expired" {
@@ -159,15 +204,8 @@ async fn a_frozen_database_hangs_nobody() {
     let scratch = Scratch::new();
     let cluster = Cluster::start(&scratch.path("postgres")).await.unwrap();
     let installation = Installation::on(scratch, cluster.url(DATABASE));
-    let url = format!("{}/sapi/v2", upstream.url());
-    let service = installation.serve(&[("LUNA_ORGANIZATIONS_PROVIDERS__DWAVE__BASE_URL", url.as_str())]);
-    let admin = installation.admin(&service);
-    let tokens = format!("/v1/organizations/{}/qpu-tokens", installation.root());
-    let made = json!({"name": "Advantage", "provider": "dwave", "credential": {"token": SECRET}});
-    let token = admin.post(&tokens, &made).await.expect(201)["id"].as_str().unwrap().to_owned();
-    let headers = format!("x-auth-token: {}\r\n", admin.authorization());
-    let submit =
-        async || ask(&service.base_url, "POST", &format!("/v1/qpu/{token}/problems/"), &headers, b"[{}]").await;
+    let service = Deployment::of_dwave(&installation, &upstream).await;
+    let submit = async || service.ask("POST", "problems/", "[{}]").await;
     assert_eq!(submit().await.status(), 200);
 
     let frozen = family(installation.scratch.postmaster().unwrap());
@@ -190,9 +228,61 @@ async fn a_frozen_database_hangs_nobody() {
         }
     }
     assert_eq!(upstream.seen().len(), 2);
-    let logged = service.output();
+    let logged = service.process.output();
     assert!(logged.contains(r#""code":"unavailable""#), "why a request was refused is in the log: {logged}");
-    service.stop().await;
+    service.process.stop().await;
+}
+
+/// The transaction is there, and whoever committed it never hears so: it is tried again, and nothing is written down twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_down_twice() {
+    let gate = Arc::new(Semaphore::new(0));
+    let upstream = Upstream::start(|_| Reply::silence()).await;
+    upstream
+        .always(held(&gate, &json!([{"id": "named"}, {"status": "PENDING"}, {"error_code": 400, "error_msg": "no"}])));
+    let scratch = Scratch::new();
+    let cluster = Cluster::start(&scratch.path("postgres")).await.unwrap();
+    let installation = Installation::on(scratch, cluster.url(DATABASE));
+    let service = Arc::new(Deployment::of_dwave(&installation, &upstream).await);
+    let submission = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { service.ask("POST", "problems/", "[{},{},{}]").await }
+    });
+    upstream.reached("problems").await;
+    let options: PgConnectOptions = installation.database_url.parse().unwrap();
+    let mut superuser = PgConnection::connect_with(&options.username("postgres")).await.unwrap();
+    // A standby that never comes: whoever commits waits for it, with everything done.
+    let waiting = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let mut wait_for = async |standby: &str| {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
+        superuser.execute(sqlx::AssertSqlSafe(set)).await.unwrap();
+        superuser.execute("SELECT pg_reload_conf()").await.unwrap();
+    };
+    wait_for("nobody").await;
+    gate.add_permits(1);
+    let database = PgPool::connect(&installation.database_url).await.unwrap();
+    let mut ended = 0_i64;
+    for _ in 0..100 {
+        ended = sqlx::query_scalar(waiting).fetch_one(&database).await.unwrap();
+        if ended > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(ended, 1, "the one that commits");
+    wait_for("").await;
+    expect_error(&submission.await.unwrap(), 424, "submission_not_recorded");
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let events: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT coalesce(details ->> 'reason', details ->> 'provider_job_id'), count(*) FROM audit_events
+          WHERE action = 'jobs:submit' GROUP BY 1 ORDER BY 1",
+    )
+    .fetch_all(&database)
+    .await
+    .unwrap();
+    assert_eq!(events, ["named", "not_taken", "unnamed"].map(|what| (what.to_owned(), 1)));
+    let logged = service.process.output();
+    assert_eq!(logged.matches("could not be written down yet").count(), 1, "{logged}");
 }
 
 /// Connections whose other end has vanished without a word: they are given up, and new ones made.
