@@ -83,6 +83,20 @@ async fn it_is_used_listed_metered_and_kept_apart() {
     assert!(shown.status == 200 && !shown.text.contains(SECRET), "{}", shown.text);
 }
 
+/// Nothing is known of what a declared cancellation says, so all of it goes on.
+#[tokio::test]
+async fn a_cancellation_keeps_its_body() {
+    let provider = Upstream::start(answer).await;
+    let app = App::start_with(configuration(&provider.url())).await;
+    let token = notebook::token(&app, "scaleway").await;
+    let ada = Notebook::new(&app, &app.member(&app.root, "ada").await, &token, PLACE).await;
+    ada.send("POST", "qaas/v1alpha1/sessions", &json!({"name": "mine"})).await.expect(200);
+    let said = json!({"reason": "enough"});
+    ada.send("POST", "qaas/v1alpha1/sessions/mine/terminate", &said).await.expect(200);
+    let seen = provider.take().pop().unwrap();
+    assert_eq!((seen.line().as_str(), seen.json()), ("POST /qaas/v1alpha1/sessions/mine/terminate", said));
+}
+
 #[tokio::test]
 async fn providers_tell_what_is_allowed() {
     let app = App::start_with(configuration("https://api.example.org")).await;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::support::App;
 use crate::support::notebook::{self, Notebook, SECRET, ledger};
+use crate::support::paths;
 use crate::support::upstream::{Reply, Seen, Step, Upstream};
+use crate::support::{Answer, App};
 
 const PLACE: (&str, &str) = ("authorization", "apiKey ");
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
@@ -185,6 +186,44 @@ async fn what_a_body_names_must_be_the_callers() {
     }
     assert_eq!(ionq.take_lines(), [""; 0]);
     bob.send("POST", "v0.4/jobs", &json!({"name": "y", "session_id": "session"})).await.expect(200);
+}
+
+/// Servers want to hear that there is no body (RFC 9110, section 8.6). What a client sends all the same stays here.
+#[tokio::test]
+async fn a_request_without_a_body_says_so() {
+    let Lab { app: _app, ionq, ada, .. } = lab().await;
+    ada.send("POST", "v0.4/jobs", &json!({"name": "running"})).await.expect(200);
+    let path = "v0.4/jobs/running/status/cancel";
+    ionq.take();
+    Answer::to(ada.request("PUT", path)).await.expect(200);
+    Answer::to(ada.request("PUT", path).header("content-type", "application/json")).await.expect(200);
+    ada.send("PUT", path, &json!({"reason": "none"})).await.expect(200);
+    let cancelled = ionq.take();
+    assert_eq!(cancelled.len(), 3);
+    for seen in cancelled {
+        let (length, kind) = (seen.header("content-length"), seen.header("content-type"));
+        assert_eq!((length.as_str(), kind.as_str(), seen.length), ("0", "", 0), "{}", seen.text());
+    }
+    ada.get("v0.4/jobs/running").await.expect(200);
+    assert_eq!(ionq.take()[0].header("content-length"), "");
+}
+
+/// A session is looked after with the credential that has made it, which may be revoked by now; what is new in it goes with the
+/// newest.
+#[tokio::test]
+async fn a_session_outlives_its_credential() {
+    let Lab { app, ionq, ada, .. } = lab().await;
+    ada.send("POST", "v0.4/sessions", &json!({"backend": "qpu"})).await.expect(200);
+    let tokens = app.admin.get(&paths::tokens(&app.root)).await.expect(200);
+    let token = paths::token(&app.root, tokens["items"][0]["id"].as_str().unwrap());
+    let next = json!({"credential": {"token": "REAL-the-next"}});
+    app.admin.put(&format!("{token}/credential"), &next).await.expect(200);
+    ionq.take();
+    ada.send("POST", "v0.4/jobs", &json!({"name": "new", "session_id": "session"})).await.expect(200);
+    ada.get("v0.4/sessions/session").await.expect(200);
+    ada.get("v0.4/jobs/new").await.expect(200);
+    let went_with: Vec<_> = ionq.take().iter().map(|seen| seen.header("authorization")).collect();
+    assert_eq!(went_with, ["apiKey REAL-the-next", &format!("apiKey {SECRET}"), "apiKey REAL-the-next"]);
 }
 
 #[tokio::test]
