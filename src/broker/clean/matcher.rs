@@ -9,8 +9,8 @@ use super::rendering::{Text, Unit, introduces};
 
 /// Most bytes that are held back for one needle. Whatever is still like a secret after so many is taken for one.
 pub(super) const LONGEST_MATCH: usize = 256 * 1024;
-/// Most separators between two characters of a needle: a line break, and the indentation after it.
-const MOST_SEPARATORS: usize = 8;
+/// Most separators between two characters of a needle: a line break, and the indentation after it, however deep it stands.
+const MOST_SEPARATORS: usize = 64;
 /// Most branches of a walk that wait. Only a needle with `%`, `\` or `&` side by side comes near.
 const MOST_BRANCHES: usize = 16;
 /// What reading an escape counts, in steps.

@@ -24,6 +24,8 @@ pub fn of(secret: &str) -> Vec<(String, String)> {
     let escaped = secret.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat();
     let entities = secret.bytes().map(|byte| format!("&#{byte};")).collect::<Vec<_>>().concat();
     let half = secret.len() / 2;
+    // So that a line ends in the middle of it.
+    let lines = BASE64_MIME.encode(format!("{}{secret}", "x".repeat(40)).as_bytes());
     let mut all = vec![
         ("raw", format!("before{secret}after")),
         ("in lower case", secret.to_ascii_lowercase()),
@@ -46,7 +48,8 @@ pub fn of(secret: &str) -> Vec<(String, String)> {
         ("as entities", entities),
         ("in hex", format!("0x{}", HEXLOWER.encode(secret.as_bytes()))),
         ("in upper-case hex", HEXUPPER.encode(secret.as_bytes())),
-        ("in MIME's base64", BASE64_MIME.encode(format!("{secret}{secret}").as_bytes()).replace("\r\n", " ")),
+        ("in MIME's base64", lines.replace("\r\n", " ")),
+        ("in base64, indented", lines.replace("\r\n", &" ".repeat(40))),
         (
             "in base64, percent-encoded",
             utf8_percent_encode(&BASE64.encode(secret.as_bytes()), NON_ALPHANUMERIC).to_string(),
