@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
 
+use crate::domain::JobReference;
+
 /// What came before the body.
 #[derive(Clone, Copy)]
 pub struct Head<'a> {
@@ -52,7 +54,10 @@ impl<'a> Head<'a> {
 /// Whether a provider's id can stand in a path, and so be asked for again.
 #[must_use]
 pub fn is_plain_id(id: &str) -> bool {
-    id.len() <= 512 && !id.contains('%') && id.bytes().all(|byte| byte.is_ascii_graphic()) && segment(id).is_some()
+    id.len() <= JobReference::LONGEST_ID
+        && !id.contains('%')
+        && id.bytes().all(|byte| byte.is_ascii_graphic())
+        && segment(id).is_some()
 }
 
 /// One segment of a path, decoded, if it is one that can be passed on: text that does not climb out of its place, however

@@ -15,6 +15,11 @@ pub struct JobReference {
     pub id: String,
 }
 
+impl JobReference {
+    /// Longest id of a provider's that is taken note of, in bytes.
+    pub const LONGEST_ID: usize = 512;
+}
+
 /// What became of something that was submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {

@@ -24,10 +24,10 @@ pub struct Admission {
     pub place: Option<String>,
 }
 
-/// Whether there can be such a job. PostgreSQL knows no text with NUL, and would refuse a whole statement for it, with all other
-/// questions that are in it.
+/// Whether there can be such a job. PostgreSQL knows no text with NUL, and would refuse a whole statement for it; and what is longer than
+/// any job's name takes long to compare. Both with all other questions that are in the statement.
 fn may_exist(job: &JobReference) -> bool {
-    !job.id.contains('\0')
+    job.id.len() <= JobReference::LONGEST_ID && !job.id.contains('\0')
 }
 
 impl Repository {
@@ -145,5 +145,17 @@ impl Repository {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| JobReference { kind: row.kind, id: row.id }).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_name_is_not_asked_about() {
+        let may = |id: String| may_exist(&JobReference { kind: JobKind::Job, id });
+        assert!(may("a".repeat(JobReference::LONGEST_ID)) && may("äöü".to_owned()));
+        assert!(!may("a".repeat(JobReference::LONGEST_ID + 1)) && !may("a\0b".to_owned()));
     }
 }
