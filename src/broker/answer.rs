@@ -18,10 +18,10 @@ use super::denial::Denial;
 use super::exchange::Exchanged;
 use super::failed::Failed;
 use super::inject::refused_by_provider;
-use super::json::parse;
+use super::json::{HEAVIEST, parse};
 use super::prepare::Reservation;
 use super::returned::returned;
-use super::room::{Effort, Held, LONGEST, Sender, effort};
+use super::room::{Effort, Held, LONGEST, Sender, effort, weigh};
 use super::rule::{Effect, List, Operation, Passage};
 use super::upstream::boxed;
 use super::{Broker, Door};
@@ -144,6 +144,9 @@ impl Broker {
                 return Err(not_understood(Unreadable::Broken).into());
             }
             // What must be looked into does not pass unread.
+            if status.is_success() && weigh(&bytes, HEAVIEST).is_none() {
+                return Err(self.unread(asked, reservation, status, Unreadable::TooLong).await);
+            }
             if status.is_success() && !bytes.is_empty() {
                 return Err(not_understood(Unreadable::TooLong).into());
             }

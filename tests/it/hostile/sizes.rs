@@ -118,10 +118,14 @@ async fn too_many_values_are_not_read() {
         lab.upstream.always(Reply::with(200, "content-type: application/json\r\n", &body));
         let answer = lab.ask("GET", "problems/", "").await;
         expect_error(&answer, 502, "provider_not_understood");
+        // What was taken counts: it is our own bounds that hide its id.
+        expect_error(&lab.ask("POST", "problems/", "[{}]").await, 424, "submission_not_named");
         let before = lab.upstream.seen().len();
         expect_error(&lab.ask("POST", "problems/", &body).await, 400, "invalid_request");
         assert_eq!(lab.upstream.seen().len(), before, "nothing was sent");
     }
+    let jobs = lab.jobs().await;
+    assert_eq!(jobs[jobs.len() - 2..], vec![("settled".to_owned(), 100, Some(100)); 2]);
 }
 
 /// What is too large for everybody to hold at once is held until its reader has it: who does not read waits for oneself.
