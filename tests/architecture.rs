@@ -279,7 +279,7 @@ const BOOKKEEPING: &[&str] = &[
     "sweep",
     "signing_keys",
     // Whoever learns first what a job used books it; the worker asks for what nobody reads.
-    "settle_job",
+    "settle_jobs",
     "note_unknown",
     // Parts of a job belong to whoever it belongs to.
     "adopt_parts",

@@ -42,10 +42,10 @@ impl Denial {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
     }
 
-    /// Too much that is large is under way already, of the caller or of all.
+    /// Too much that is large, or slow to come, is under way already, of the caller or of all.
     #[must_use]
     pub fn crowded() -> Self {
-        let message = "too many large requests at the same time; send the next one when some of them are over";
+        let message = "too many requests at the same time whose content is large or slow to come; send the next one when some of them are over";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_large_requests", message)
     }
 

@@ -1,11 +1,8 @@
 //! Phase 5: which jobs were made, which are over, and what they used. Each is booked once, whichever answer tells of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
-use tokio::time::sleep;
-use tokio_util::task::TaskTracker;
 
 use super::Broker;
 use super::adapter::Learned;
@@ -17,14 +14,8 @@ use super::head::is_plain_id;
 use super::prepare::Reservation;
 use super::usage::{Extract, Watched};
 use crate::authorization::action::jobs::Cancel;
-use crate::domain::{Created, JobId, JobKind, JobReference, QpuTokenId, Refusal};
-use crate::repository::{Repository, Submitted, Taken};
-
-/// What could not be written down at once is tried again so often: for an hour.
-const TRIES: u32 = 720;
-
-/// How long between two tries.
-const BETWEEN_TRIES: Duration = Duration::from_secs(5);
+use crate::domain::{Created, JobId, JobKind, JobReference, Refusal};
+use crate::repository::{Submitted, Taken};
 
 /// Most parts that one answer may name. Each is a row of the ledger, and a provider may name as many as fit into an answer.
 const MOST_PARTS: usize = 1000;
@@ -41,33 +32,36 @@ impl Broker {
         let Some(reservation) = reservation else { return Ok(self.told(asked, learned).await?) };
         let Learned { created, used, parts, .. } = learned;
         let taken = self.taken(asked, reservation, status, created, plain_parts(parts));
-        let Ok(foreign) = self.in_time(self.repository.submit_jobs(&reservation.grant, &taken)).await else {
-            let names = names(&taken.jobs).collect::<Vec<_>>().join(", ");
+        let caller = asked.grant.caller();
+        let Some(foreign) = self.ledger.submit(&reservation.grant, &taken).await else {
+            let names = taken.names().collect::<Vec<_>>().join(", ");
+            tracing::error!(token = %asked.door.token, jobs = names, "what became of a submission is not written down yet");
             // What the provider says to a refusal is all that there is to know.
             let is_refused = taken.jobs.iter().all(|job| job.created == Created::Refused);
-            self.write_down_later(reservation, taken, used, names.clone());
+            self.ledger.submit_later(Arc::clone(&reservation.grant), taken, used);
             return if is_refused { Ok(()) } else { Err(Failed::Taken(unrecorded(&names))) };
         };
         if !foreign.is_empty() {
             return Err(Denial::from(Refusal::NotFound("job")).into());
         }
-        let is_named = |job: &Submitted| matches!(job.created, Created::Named(_));
         if taken.jobs.iter().any(|job| job.created == Created::Unnamed) {
             tracing::error!(token = %reservation.grant.token(), "the provider has taken what has no id that can be read");
-            if !taken.jobs.iter().any(is_named) {
+            if taken.names().next().is_none() {
                 return Err(Failed::Taken(unnamed()));
             }
         }
-        book(&self.repository, &self.tasks, asked.door.token, used, asked.operation.rule.tells_once()).await;
+        self.ledger.book(caller, asked.door.token, used, asked.operation.rule.tells_once()).await;
         Ok(())
     }
 
     /// The same for an answer to what submits nothing.
     pub(super) async fn told(&self, asked: &Asked<'_>, learned: Learned) -> Result<(), Denial> {
+        let caller = asked.grant.caller();
         if let Some((whole, parts)) = plain_parts(learned.parts) {
+            let _turn = self.ledger.turn(caller).await;
             self.in_time(self.repository.adopt_parts(asked.grant, &whole, &parts)).await?;
         }
-        book(&self.repository, &self.tasks, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
+        self.ledger.book(caller, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
         Ok(())
     }
 
@@ -93,35 +87,11 @@ impl Broker {
         let is_told = |id: &str| {
             asked.adapter.settle(&JobReference { kind, id: id.to_owned() }, &asked.operation.place).is_some()
         };
-        let check_after = (kind != JobKind::Upload || names(&jobs).any(is_told)).then_some(self.settle_after);
-        Taken { kind, jobs, parts, check_after }
-    }
-
-    /// The provider has answered a submission, and the database does not take note of it. That is tried for a while, whether the
-    /// reservation lasts or not.
-    fn write_down_later(&self, reservation: &Reservation, taken: Taken, used: Vec<(JobReference, i64)>, names: String) {
-        let (repository, grant) = (self.repository.clone(), Arc::clone(&reservation.grant));
-        let with = grant.token();
-        tracing::error!(token = %with, jobs = names, "what became of a submission could not be written down yet");
-        let tasks = self.tasks.clone();
-        self.tasks.spawn(async move {
-            for _ in 0..TRIES {
-                sleep(BETWEEN_TRIES).await;
-                match repository.submit_jobs(&grant, &taken).await {
-                    Ok(foreign) => {
-                        if !foreign.is_empty() {
-                            tracing::error!(token = %with, jobs = foreign.join(", "), "what the provider took is somebody else's");
-                        }
-                        let own = |(job, _): &(JobReference, i64)| !foreign.contains(&job.id);
-                        let used = used.into_iter().filter(own).collect();
-                        // What this does not book, the worker asks for.
-                        return book(&repository, &tasks, with, used, false).await;
-                    }
-                    Err(error) => tracing::warn!(%error, "what became of a submission could not be written down yet"),
-                }
-            }
-            tracing::error!(token = %with, jobs = names, "what became of a submission was never written down");
-        });
+        let mut taken = Taken { kind, jobs, parts, check_after: Some(self.settle_after) };
+        if kind == JobKind::Upload && !taken.names().any(is_told) {
+            taken.check_after = None;
+        }
+        taken
     }
 
     /// Reads an answer that is passed on as it came. What cannot be booked now, the worker books later.
@@ -130,20 +100,20 @@ impl Broker {
         extract.read(answer);
         let Some(mut told) = extract.finish() else { return };
         let learned = asked.adapter.learn(asked.operation, status, &mut told);
-        book(&self.repository, &self.tasks, asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
+        self.ledger.book(asked.grant.caller(), asked.door.token, learned.used, asked.operation.rule.tells_once()).await;
     }
 
     /// The same for an answer that is still coming.
     pub(super) fn watching(&self, asked: &Asked<'_>, status: StatusCode, body: Body) -> Watched {
         let (adapter, operation) = (Arc::clone(asked.adapter), Arc::clone(asked.operation));
-        let (repository, tasks, token) = (self.repository.clone(), self.tasks.clone(), asked.door.token);
+        let (ledger, caller, token) = (self.ledger.clone(), asked.grant.caller(), asked.door.token);
         let extract = Extract::new(&operation.rule.tells);
         let to_the_end = operation.rule.tells_once().then_some(self.patience.whole);
         let watcher = Box::new(move |extract: Extract| {
             let booked = async move {
                 let Some(mut told) = extract.finish() else { return };
                 let learned = adapter.learn(&operation, status, &mut told);
-                book(&repository, &tasks, token, learned.used, operation.rule.tells_once()).await;
+                ledger.book(caller, token, learned.used, operation.rule.tells_once()).await;
             };
             Box::pin(booked) as _
         });
@@ -154,16 +124,9 @@ impl Broker {
     pub(super) async fn cancelled(&self, asked: &Asked<'_>) -> Result<(), Denial> {
         let jobs: Vec<JobReference> = asked.operation.jobs.iter().cloned().collect();
         let grant = asked.grant.with_job::<Cancel>()?;
+        let _turn = self.ledger.turn(asked.grant.caller()).await;
         self.in_time(self.repository.jobs_cancelled(&grant, &jobs)).await
     }
-}
-
-/// The provider's names of what it took.
-fn names(jobs: &[Submitted]) -> impl Iterator<Item = &str> {
-    jobs.iter().filter_map(|job| match &job.created {
-        Created::Named(id) => Some(id.as_str()),
-        Created::Unnamed | Created::Refused => None,
-    })
 }
 
 /// The ledger does not know it yet: the client is told what the provider said, and not to submit it again.
@@ -183,41 +146,13 @@ fn unnamed() -> Denial {
     Denial::new(StatusCode::FAILED_DEPENDENCY, "submission_not_named", message)
 }
 
-/// Parts whose ids may be used in paths, up to [`MOST_PARTS`]. The others are nobody's.
+/// Parts whose ids may be used in paths, up to [`MOST_PARTS`], of a job whose id may be. The others are nobody's.
 fn plain_parts(parts: Option<(JobReference, Vec<JobReference>)>) -> Option<(JobReference, Vec<JobReference>)> {
-    let (whole, mut parts) = parts?;
+    let (whole, mut parts) = parts.filter(|(whole, _)| is_plain_id(&whole.id))?;
     parts.retain(|part| is_plain_id(&part.id));
     if parts.len() > MOST_PARTS {
         tracing::warn!(job = whole.id, parts = parts.len(), "a job has more parts than are taken note of");
         parts.truncate(MOST_PARTS);
     }
     Some((whole, parts))
-}
-
-/// What cannot be booked now, the worker asks for again; but what a provider tells `once` is tried until it is booked.
-async fn book(
-    repository: &Repository,
-    tasks: &TaskTracker,
-    token: QpuTokenId,
-    used: Vec<(JobReference, i64)>,
-    once: bool,
-) {
-    for (job, used) in used {
-        if let Err(error) = repository.settle_job(token, &job, used).await {
-            tracing::warn!(%error, "what a job used could not be booked yet");
-            if once {
-                tasks.spawn(book_later(repository.clone(), token, job, used));
-            }
-        }
-    }
-}
-
-async fn book_later(repository: Repository, token: QpuTokenId, job: JobReference, used: i64) {
-    for _ in 0..TRIES {
-        sleep(BETWEEN_TRIES).await;
-        match repository.settle_job(token, &job, used).await {
-            Ok(_) => return,
-            Err(error) => tracing::warn!(%error, "what a job used could not be booked yet"),
-        }
-    }
 }

@@ -14,8 +14,8 @@
 //!
 //! What is particular to a provider is behind [`Adapter`], in [`providers`]. Beside the phases, [`settle`](settle) asks
 //! about jobs that nobody comes back for, [`pages`](pages) puts a member's list together from the provider's pages ([`turned`](turned)),
-//! [`exchange`](exchange) keeps temporary tokens, [`tally`](tally) counts, and [`redemption`](redemption) gives a solver the
-//! credential for a lease. Three rooms have walls of their own: [`clean`](clean) removes the credential from what passes,
+//! [`exchange`](exchange) keeps temporary tokens, [`ledger`](ledger) writes down later what the database does not take now,
+//! [`tally`](tally) counts, and [`redemption`](redemption) gives a solver the credential for a lease. Three rooms have walls of their own: [`clean`](clean) removes the credential from what passes,
 //! [`usage`](usage) finds out in passing what a job used, and [`room`](room) is what one request may take of everybody's machine.
 
 mod adapter;
@@ -32,6 +32,7 @@ mod forward;
 mod head;
 mod inject;
 mod json;
+mod ledger;
 mod meter;
 mod pages;
 mod patience;
@@ -70,6 +71,7 @@ use crate::authorization::Origin;
 use crate::domain::{ProviderName, QpuTokenId};
 use crate::repository::{self, Repository};
 use exchange::Exchanges;
+use ledger::Ledger;
 use room::{Large, Shares, Workshop};
 use tally::Tally;
 use upstream::Upstream;
@@ -90,6 +92,7 @@ pub struct Reachable {
 /// The way to the hardware.
 pub struct Broker {
     repository: Repository,
+    ledger: Ledger,
     providers: BTreeMap<ProviderName, Reachable>,
     upstream: Upstream,
     patience: Patience,
@@ -128,7 +131,9 @@ impl Broker {
         settle_after: TimeDelta,
         patience: Patience,
     ) -> Self {
+        let tasks = TaskTracker::new();
         Self {
+            ledger: Ledger::new(repository.clone(), tasks.clone(), patience.database),
             repository,
             providers,
             upstream: Upstream::new(patience),
@@ -138,7 +143,7 @@ impl Broker {
             large: Large::new(patience),
             workshop: Workshop::new(),
             turning: Shares::new(1),
-            tasks: TaskTracker::new(),
+            tasks,
             settle_after,
             known: RwLock::default(),
         }
@@ -235,7 +240,7 @@ impl Broker {
 
     /// Writes down what has been counted.
     pub async fn flush(&self) {
-        self.tally.flush(&self.repository).await;
+        self.tally.flush(&self.repository, &self.ledger).await;
     }
 }
 

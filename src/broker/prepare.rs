@@ -113,7 +113,8 @@ impl Broker {
                 return Err(Denial::bad_request("too many ids at once"));
             }
             let (read, same) = content;
-            if !read.is_empty() {
+            // Also if nothing came in the end.
+            if !empty {
                 Box::pin(self.admit_again(&mut member, door)).await?;
             }
             room = taken.filter(|_| read.len() > LARGE);
@@ -211,6 +212,7 @@ impl Broker {
                 outcome => outcome,
             }
         };
+        let _turn = self.ledger.turn(Some(member.caller.user)).await;
         let ids = self.in_time(reserved).await.map_err(|denial| match denial.code {
             "quota_exhausted" => {
                 let (total, unit) = (amounts.iter().fold(0_i64, |sum, one| sum.saturating_add(*one)), &provider.unit);

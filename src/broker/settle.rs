@@ -45,21 +45,15 @@ impl Broker {
         let reachable: Vec<_> = self.providers.keys().collect();
         let wanted = Due { provider, reachable: &reachable };
         loop {
-            match self.repository.due_jobs(&wanted, TAKEN, self.settle_after).await {
-                Ok(due) if due.is_empty() => return,
-                Ok(due) => {
-                    stream::iter(due).for_each_concurrent(AT_ONCE, async |job| self.settle(&job).await).await;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "open jobs could not be looked up");
-                    return;
-                }
-            }
+            let due = self.in_time(self.repository.due_jobs(&wanted, TAKEN, self.settle_after)).await;
+            let Some(due) = due.ok().filter(|due| !due.is_empty()) else { return };
+            stream::iter(due).for_each_concurrent(AT_ONCE, async |job| self.settle(&job).await).await;
         }
     }
 
+    /// What cannot be written down now is asked about again.
     async fn settle(&self, job: &DueJob) {
-        let outcome = match (&job.reference, job.state) {
+        match (&job.reference, job.state) {
             (Some(reference), JobState::Open) if reference.kind != JobKind::Lease => {
                 let asked = self.ask(&job.binding, &job.sealed, reference, &job.place);
                 let learned = match timeout(self.patience.job, asked).await {
@@ -73,14 +67,11 @@ impl Broker {
                         None
                     }
                 };
-                self.conclude(job, learned).await
+                self.ledger.in_time(self.conclude(job, learned)).await
             }
-            (_, JobState::Open) => self.repository.book_reserved(job, "never_reported").await,
-            _ => self.repository.expire_job(job, "never_submitted").await,
+            (_, JobState::Open) => self.ledger.in_time(self.repository.book_reserved(job, "never_reported")).await,
+            _ => self.ledger.in_time(self.repository.expire_job(job, "never_submitted")).await,
         };
-        if let Err(error) = outcome {
-            tracing::warn!(%error, job = %job.id, "a job could not be settled yet");
-        }
     }
 
     /// Asks the provider, with the credential that submitted the job.
@@ -129,7 +120,7 @@ impl Broker {
                 let message = "what this job has used is not known yet; it can be deleted soon after it has ended";
                 return Err(Denial::new(StatusCode::CONFLICT, "usage_pending", message));
             };
-            self.repository.settle_job(way.binding.token, job, *used).await?;
+            self.repository.settle_jobs(way.binding.token, &[(job.clone(), *used)]).await?;
         }
         Ok(())
     }
@@ -137,12 +128,9 @@ impl Broker {
     /// Writes down what the provider has answered, if it has.
     async fn conclude(&self, job: &DueJob, answer: Option<Learned>) -> crate::repository::Result<()> {
         let is_gone = answer.as_ref().map(|learned| learned.gone);
-        let mut concluded = false;
-        for (reference, used) in answer.into_iter().flat_map(|learned| learned.used) {
-            self.repository.settle_job(job.binding.token, &reference, used).await?;
-            concluded |= Some(reference) == job.reference;
-        }
-        if concluded {
+        let used = answer.map(|learned| learned.used).unwrap_or_default();
+        self.repository.settle_jobs(job.binding.token, &used).await?;
+        if used.iter().any(|(reference, _)| Some(reference) == job.reference.as_ref()) {
             return Ok(());
         }
         if is_gone == Some(true) && job.unknown_for.is_some_and(|unknown_for| unknown_for > UNKNOWN_FOR) {

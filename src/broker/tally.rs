@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::ledger::Ledger;
 use crate::authorization::action::jobs::{Submit, Use};
 use crate::authorization::{Authenticator, Grant};
 use crate::domain::QpuTokenId;
@@ -29,6 +30,7 @@ pub struct Tally {
     counted: Mutex<HashMap<Bucket, Entry>>,
     /// The refusals that were events of their own.
     told: Mutex<HashSet<Reason>>,
+    flushing: tokio::sync::Mutex<()>,
 }
 
 /// A request that is counted when it is over, however it ends: clients hang up, too.
@@ -46,6 +48,24 @@ pub struct Counted<'a> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.tally.count(Arc::clone(&self.grant), std::mem::take(&mut self.operation), self.refused);
+    }
+}
+
+/// What is being written down. What is left of it is counted again.
+struct Waiting<'a> {
+    tally: &'a Tally,
+    entries: HashMap<Bucket, Entry>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut counted = self.tally.counted();
+        for (bucket, Entry { grant, counts }) in self.entries.drain() {
+            let again = counted.entry(bucket).or_insert_with(|| Entry { grant, counts: BTreeMap::new() });
+            for (name, count) in counts {
+                *again.counts.entry(name).or_default() += count;
+            }
+        }
     }
 }
 
@@ -70,20 +90,19 @@ impl Tally {
         *entry.counts.entry(operation).or_default() += 1;
     }
 
-    /// Writes down what was counted, one event for each key and token. What cannot be written is counted again.
-    pub async fn flush(&self, repository: &Repository) {
-        let entries = std::mem::take(&mut *self.counted());
+    /// Writes down what was counted, one event for each key and token. What cannot be written, or is not because this is given up, is
+    /// counted again: rather twice, if the database does not say what has become of it, than not at all.
+    pub async fn flush(&self, repository: &Repository, ledger: &Ledger) {
+        // Who comes after somebody who has given up finds what was left.
+        let _turn = self.flushing.lock().await;
+        let mut waiting = Waiting { tally: self, entries: std::mem::take(&mut *self.counted()) };
         self.told().clear();
-        for (bucket, entry) in entries {
+        let buckets: Vec<_> = waiting.entries.keys().copied().collect();
+        for bucket in buckets {
+            let Some(entry) = waiting.entries.get(&bucket) else { continue };
             let counts = entry.counts.iter().map(|(name, count)| (name.to_string(), Value::from(*count))).collect();
-            if let Err(error) = repository.note_uses(&entry.grant, Value::Object(counts), bucket.2).await {
-                tracing::warn!(%error, "uses of a token could not be written down yet");
-                let mut waiting = self.counted();
-                let again =
-                    waiting.entry(bucket).or_insert_with(|| Entry { grant: entry.grant, counts: BTreeMap::new() });
-                for (name, count) in entry.counts {
-                    *again.counts.entry(name).or_default() += count;
-                }
+            if ledger.in_time(repository.note_uses(&entry.grant, Value::Object(counts), bucket.2)).await.is_some() {
+                waiting.entries.remove(&bucket);
             }
         }
     }

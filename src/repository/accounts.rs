@@ -9,7 +9,7 @@ use crate::authorization::action::account::{ChangePassword, Read, Update};
 use crate::authorization::{Authenticator, Grant};
 use crate::domain::{
     Account, AccountMembership, MembershipStatus, OrganizationId, OrganizationSummary, PersonName, Refusal, Role,
-    SessionId, UserId, UserStatus,
+    SessionId, TokenOwner, UserId, UserStatus,
 };
 
 pub(super) const NO_USER: Refusal = Refusal::NotFound("user");
@@ -228,6 +228,7 @@ pub(super) async fn settle_after_leaving(change: &mut Change, user: UserId, was_
     sqlx::query!("UPDATE users SET status = $2, password_hash = NULL WHERE id = $1", user.uuid(), status.as_str(),)
         .execute(&mut **change)
         .await?;
+    super::turns::take_turns(change, TokenOwner::User(user), None).await?;
     sqlx::query!("DELETE FROM qpu_tokens WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
     sqlx::query!("DELETE FROM familiar_addresses WHERE user_id = $1", user.uuid()).execute(&mut **change).await?;
     end_credentials(change, user).await

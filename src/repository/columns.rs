@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     ApiKeyId, AuditEventId, InvitationId, JobId, JobKind, JobState, KeyScope, LeaseId, MembershipStatus,
-    OrganizationId, Outcome, QpuTokenId, Role, SessionId, UserId, UserStatus,
+    OrganizationId, Outcome, QpuTokenId, Role, SessionId, TokenOwner, UserId, UserStatus,
 };
 use crate::vault::{SealedCredential, SealedField, WrappedKey};
 
@@ -69,4 +69,12 @@ pub(super) fn sealed_credential(
 ) -> SealedCredential {
     let fields = names.into_iter().zip(ciphertexts).map(|(name, ciphertext)| SealedField { name, ciphertext });
     SealedCredential { format, key: WrappedKey { kek_id, wrapped_data_key }, fields: fields.collect() }
+}
+
+/// Whose a token is: an organization, or a user. One of the two columns is null.
+pub(super) fn owner_columns(owner: TokenOwner) -> (Option<Uuid>, Option<Uuid>) {
+    match owner {
+        TokenOwner::Organization(id) => (Some(id.uuid()), None),
+        TokenOwner::User(id) => (None, Some(id.uuid())),
+    }
 }

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::{Change, Target};
+use super::turns::take_turn;
 use super::{Error, Repository, Result};
 use crate::authorization::action::jobs::{Cancel, Submit, Use};
 use crate::authorization::{Action, Grant, OfToken};
@@ -47,6 +48,16 @@ pub struct Taken {
     pub check_after: Option<TimeDelta>,
 }
 
+impl Taken {
+    /// The provider's names of what it took.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.jobs.iter().filter_map(|job| match &job.created {
+            Created::Named(id) => Some(id.as_str()),
+            Created::Unnamed | Created::Refused => None,
+        })
+    }
+}
+
 impl Repository {
     /// Reserves room for jobs in all limits that apply, or in none.
     ///
@@ -60,7 +71,8 @@ impl Repository {
     }
 
     /// Opens the jobs that the provider took, also those whose reservation is over by now, books as reserved what it took without a
-    /// name, and releases the others; each is an event of its own. Answers which of the provider's names were somebody else's before:
+    /// name, and releases the others; each is an event of its own, but for what is released if that was done before: by a try of which
+    /// nobody heard, or because its reservation was over. Answers which of the provider's names were somebody else's before:
     /// those must not be shown to the caller.
     pub async fn submit_jobs(&self, grant: &Grant<Submit>, taken: &Taken) -> Result<Vec<String>> {
         match self.open_jobs(grant, taken).await {
@@ -190,27 +202,31 @@ impl Repository {
         adopt(&mut *self.pool.acquire().await?, grant.token(), whole, parts, self.now()).await
     }
 
-    /// Books what a job used, once: whoever learns it first; never more than [`MOST_USED`], whatever the provider says. Answers whether
-    /// this was it.
-    pub async fn settle_job(&self, token: QpuTokenId, job: &JobReference, used: i64) -> Result<bool> {
-        let ended = sqlx::query_scalar!(
-            r#"SELECT end_job(id, $4, $5) AS "ended!" FROM jobs
-                WHERE qpu_token_id = $1 AND kind = $2 AND provider_job_id = $3 AND state = 'open'"#,
+    /// Books what jobs used, each once: whoever learns it first; never more than [`MOST_USED`], whatever the provider says.
+    pub async fn settle_jobs(&self, token: QpuTokenId, used: &[(JobReference, i64)]) -> Result<()> {
+        if used.is_empty() {
+            return Ok(());
+        }
+        let (jobs, amounts): (Vec<_>, Vec<_>) = used.iter().map(|(job, used)| (job, (*used).min(MOST_USED))).unzip();
+        let (kinds, names): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.kind.as_str(), job.id.as_str())).unzip();
+        sqlx::query_scalar!(
+            "SELECT settle_jobs($1, $2, $3, $4, $5)",
             token.uuid(),
-            job.kind.as_str(),
-            job.id,
-            used.min(MOST_USED),
+            &kinds as _,
+            &names as _,
+            &amounts,
             self.now(),
         )
-        .fetch_optional(&self.pool)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(ended == Some(true))
+        Ok(())
     }
 
     /// Writes down what a token was used for since the last time, as one event, and that it was used.
     pub async fn note_uses(&self, grant: &Grant<Use>, counts: Value, refused: bool) -> Result<()> {
         let mut change = self.change(grant).await?;
         let now = change.now;
+        take_turn(&mut change, grant.token()).await?;
         sqlx::query!("UPDATE qpu_tokens SET last_used_at = $2 WHERE id = $1", grant.token().uuid(), now)
             .execute(&mut *change)
             .await?;

@@ -9,6 +9,7 @@ use super::accounts::still_active;
 use super::change::{Change, Target};
 use super::columns::sealed_credential;
 use super::jobs::{Reserving, Submission, reserve};
+use super::turns::take_turn;
 use super::{Repository, Result};
 use crate::authentication::LeaseDigest;
 use crate::authorization::action::leases::{Create, List, Redeem, Report, Revoke};
@@ -349,6 +350,7 @@ async fn lock_people(change: &mut Change, organization: OrganizationId, solver: 
 async fn lock_lease(change: &mut Change, held: &Held) -> Result<()> {
     let now = change.now;
     // The strongest lock of the token first: counting asks for a weaker one.
+    take_turn(change, held.token).await?;
     sqlx::query!("UPDATE qpu_tokens SET last_used_at = $2 WHERE id = $1", held.token.uuid(), now)
         .execute(&mut **change)
         .await?;
@@ -363,7 +365,7 @@ async fn lock_lease(change: &mut Change, held: &Held) -> Result<()> {
     }
 }
 
-/// Reserves a job of the person's and opens it, to be given back if nobody reports in time.
+/// Reserves a job of the person's and opens it, to be booked as reserved if nobody reports in time.
 async fn begin_job(
     change: &mut Change,
     of_token: &OfToken,

@@ -2,7 +2,8 @@
 //!
 //! A method that changes something takes the [`Grant`](crate::authorization::Grant) that allows it, takes the place *from the
 //! grant*, and ends with [`change::Change::commit`], which writes the audit event into the same transaction. There is no
-//! other way to commit.
+//! other way to commit, except where there is nobody who is allowed or not: at log-ins, for signing keys, and for jobs that nobody comes
+//! back for.
 
 mod access;
 mod accounts;
@@ -28,6 +29,7 @@ mod signing_keys;
 mod standing;
 mod status;
 mod sweep;
+mod turns;
 mod usage;
 mod users;
 

@@ -8,7 +8,8 @@ use crate::authorization::action::organizations::{
     Adopt, Bootstrap as MayBootstrap, Create, Delete, List, Read, Release, Update,
 };
 use crate::domain::{
-    EmailAddress, Organization, OrganizationId, OrganizationName, Page, PageRequest, PersonName, Refusal, UserId,
+    EmailAddress, Organization, OrganizationId, OrganizationName, Page, PageRequest, PersonName, Refusal, TokenOwner,
+    UserId,
 };
 
 /// The advisory lock of the trigger `place_organization`: held by whoever changes the tree's shape.
@@ -205,6 +206,7 @@ impl Repository {
         if !children.is_empty() {
             return Err(Refusal::HasChildren(children.join(", ")).into());
         }
+        super::turns::take_turns(&mut change, TokenOwner::Organization(id), None).await?;
         sqlx::query!("DELETE FROM organizations WHERE id = $1", id.uuid()).execute(&mut *change).await?;
         for (user, was_active) in members {
             super::accounts::settle_after_leaving(&mut change, user, was_active).await?;

@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::change::{Change, Precondition, Target};
-use super::columns::sealed_credential;
+use super::columns::{owner_columns, sealed_credential};
+use super::turns::take_turns;
 use super::{Repository, Result};
 use crate::authorization::action::token_verb::{Create, Delete, Read, Rotate, Update};
 use crate::authorization::{Grant, TokenAction};
@@ -57,14 +58,6 @@ pub struct TokenFilter {
     pub with_inherited: bool,
 }
 
-/// The two owner columns, one of them null.
-pub(super) fn columns(owner: TokenOwner) -> (Option<uuid::Uuid>, Option<uuid::Uuid>) {
-    match owner {
-        TokenOwner::Organization(id) => (Some(id.uuid()), None),
-        TokenOwner::User(id) => (None, Some(id.uuid())),
-    }
-}
-
 /// The organization whose audit log tells of the token: its owner, or its owner's home.
 fn audited_in<A: TokenAction<V>, V>(grant: &Grant<A>) -> Option<OrganizationId> {
     match grant.token_owner() {
@@ -104,7 +97,7 @@ impl Repository {
         limit: i64,
         offset: i64,
     ) -> Result<Vec<QpuToken>> {
-        let (organization, user) = columns(grant.token_owner());
+        let (organization, user) = owner_columns(grant.token_owner());
         let tokens = sqlx::query_as!(
             QpuToken,
             r#"SELECT t.id, t.name, t.provider, t.organization_id AS "organization_id: OrganizationId", t.inherited,
@@ -133,7 +126,7 @@ impl Repository {
 
     /// One token of the grant's place.
     pub async fn token<A: TokenAction<Read>>(&self, grant: &Grant<A>, id: QpuTokenId) -> Result<QpuToken> {
-        let (organization, user) = columns(grant.token_owner());
+        let (organization, user) = owner_columns(grant.token_owner());
         let token = sqlx::query_as!(
             QpuToken,
             r#"SELECT id, name, provider, organization_id AS "organization_id: OrganizationId", inherited, enabled,
@@ -157,7 +150,7 @@ impl Repository {
         name: &TokenName,
         with_inherited: bool,
     ) -> Result<QpuToken> {
-        let (organization, user) = columns(grant.token_owner());
+        let (organization, user) = owner_columns(grant.token_owner());
         let token = sqlx::query_as!(
             QpuToken,
             r#"SELECT t.id, t.name, t.provider, t.organization_id AS "organization_id: OrganizationId", t.inherited,
@@ -182,7 +175,7 @@ impl Repository {
     /// Seals and stores a token.
     pub async fn create_token<A: TokenAction<Create>>(&self, grant: &Grant<A>, new: NewToken) -> Result<QpuToken> {
         let owner = grant.token_owner();
-        let (organization, user) = columns(owner);
+        let (organization, user) = owner_columns(owner);
         let id = QpuTokenId::new();
         let binding = Binding { owner, token: id, secret_version: 1, provider: new.provider.clone() };
         let sealed = self.vault.seal(&binding, new.credential).await?;
@@ -349,7 +342,8 @@ struct Locked {
 
 /// Locks the owner's token of this id.
 async fn lock(change: &mut Change, owner: TokenOwner, id: QpuTokenId, precondition: Precondition) -> Result<Locked> {
-    let (organization, user) = columns(owner);
+    take_turns(change, owner, Some(id)).await?;
+    let (organization, user) = owner_columns(owner);
     let row = sqlx::query!(
         "SELECT name, provider, secret_version, version FROM qpu_tokens
           WHERE id = $3 AND (organization_id = $1 OR user_id = $2) FOR UPDATE",

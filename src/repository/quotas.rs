@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::change::{Change, Precondition, Target};
+use super::turns::take_turn;
 use super::{Repository, Result};
 use crate::authorization::action::quotas::{Delete, List, Read, ReadUser, Write};
 use crate::authorization::{Action, Grant, InOrganization};
@@ -253,6 +254,7 @@ fn target(organization: OrganizationId, token: QpuTokenId, user: Option<UserId>,
 /// Before anything else is locked: two that set the same limit for the first time wait for each other here; one whose token
 /// goes, for its end; and whoever moves a window, for all that is being counted in it (the migration `reserve_usage`).
 async fn lock_token(change: &mut Change, token: QpuTokenId) -> Result<()> {
+    take_turn(change, token).await?;
     sqlx::query!("SELECT id FROM qpu_tokens WHERE id = $1 FOR NO KEY UPDATE", token.uuid())
         .fetch_optional(&mut **change)
         .await?

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::qpu_tokens::columns;
+use super::columns::owner_columns;
 use super::{Repository, Result};
 use crate::authorization::action::token_verb::ReadUsage;
 use crate::authorization::{Grant, OVERSEER, TokenAction};
@@ -127,7 +127,7 @@ async fn provider<A: TokenAction<ReadUsage>>(
     grant: &Grant<A>,
     token: QpuTokenId,
 ) -> Result<Option<ProviderName>> {
-    let (organization, user) = columns(grant.token_owner());
+    let (organization, user) = owner_columns(grant.token_owner());
     let provider = sqlx::query_scalar!(
         "SELECT provider FROM qpu_tokens
           WHERE id = $3 AND (user_id = $2 OR (organization_id = $1 AND (inherited OR NOT $4)))",

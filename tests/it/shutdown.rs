@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -14,10 +15,9 @@ use crate::support::deployment::Deployment;
 use crate::support::installation::Installation;
 use crate::support::paths;
 use crate::support::person;
-use crate::support::process::Process;
 use crate::support::proxy::Proxy;
 use crate::support::upstream::{Reply, Step, Upstream};
-use crate::support::wire::{Wire, ask};
+use crate::support::wire::Wire;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -104,51 +104,82 @@ async fn idle_connections_do_not_hold_it_up() {
 /// A database that has vanished without a word holds up the end for a while, and no longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_database_is_left() {
-    let installation = Installation::new().await;
+    let mut installation = Installation::new().await;
     let proxy = Proxy::to(&installation.database_url).await;
-    let mut service = installation.serve(&[("DATABASE_URL", proxy.url.as_str())]);
-    let admin = installation.admin(&service);
-    admin.get("/v1/me").await.expect(200);
-    proxy.fall_silent();
-    let change = tokio::spawn({
-        let (users, admin) = (paths::users(installation.root()), admin);
-        async move { admin.post(&users, &person("late@example.com")).await.status }
-    });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    service.signal(Signal::TERM);
-    assert!(service.ended(Duration::from_mins(1)).await.success());
-    assert_eq!(change.await.unwrap(), 503);
+    installation.database_url.clone_from(&proxy.url);
+    let upstream = Upstream::start(|_| Reply::json(200, &json!([]))).await;
+    let mut deployment = Deployment::of_dwave(&installation, &upstream).await;
+    // Something to be counted.
+    assert_eq!(deployment.ask("GET", "solvers/remote/", "").await.status(), 200);
+    proxy.vanish();
+    let users = paths::users(installation.root());
+    let (change, status) =
+        tokio::join!(async { deployment.admin.post(&users, &person("late@example.com")).await.status }, async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            deployment.process.signal(Signal::TERM);
+        });
+    assert_eq!((change, status), (StatusCode::SERVICE_UNAVAILABLE, ()));
+    assert!(deployment.process.ended(Duration::from_mins(1)).await.success());
+}
+
+/// Uses are written down now and then. What is being written when the service stops is not lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_is_written_down() {
+    let installation = Installation::new().await;
+    let upstream = Upstream::start(|_| Reply::json(200, &json!([]))).await;
+    let mut deployment = Deployment::of_dwave(&installation, &upstream).await;
+    let database = PgPool::connect(&installation.database_url).await.unwrap();
+    let mut lock = database.begin().await.unwrap();
+    assert_eq!(deployment.ask("GET", "solvers/remote/", "").await.status(), 200);
+    sqlx::query("SELECT 1 FROM qpu_tokens FOR UPDATE").execute(&mut *lock).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%last_used_at%'";
+    let is_waiting = async || {
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&database).await.unwrap();
+        waiting > 0
+    };
+    for _ in 0..300 {
+        if is_waiting().await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(is_waiting().await, "it is being written down");
+    deployment.process.signal(Signal::TERM);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    lock.rollback().await.unwrap();
+    assert!(deployment.process.ended(SOON).await.success());
+    let counted = "SELECT details -> 'requests' FROM audit_events WHERE action = 'jobs:use'";
+    let counted: Vec<Value> = sqlx::query_scalar(counted).fetch_all(&database).await.unwrap();
+    assert_eq!(counted, [json!({"solvers:list": 1})]);
 }
 
 /// A service with a provider of results that are told once, and its one token.
 struct Office {
     installation: Installation,
-    service: Process,
+    deployment: Deployment,
     upstream: Upstream,
     database: PgPool,
-    path: String,
-    headers: String,
 }
 
 impl Office {
     async fn open() -> Self {
         let upstream = Upstream::start(|_| Reply::json(200, &json!({"job_id": "first"}))).await;
         let installation = Installation::new().await;
-        let deployment = Deployment::of("fujitsu", &upstream.url(), "x-api-key", &installation).await;
-        let path = deployment.path("da/v4/async");
-        let Deployment { process: service, headers, .. } = deployment;
+        let deployment = Deployment::of(&installation, "fujitsu", &upstream.url(), "x-api-key").await;
         let database = PgPool::connect(&installation.database_url).await.unwrap();
-        Self { installation, service, upstream, database, path, headers }
+        Self { installation, deployment, upstream, database }
     }
 
     async fn ask(&self, method: &str, below: &str, body: &[u8]) -> Wire {
-        ask(&self.service.base_url, method, &format!("{}{below}", self.path), &self.headers, body).await
+        self.deployment.ask(method, &format!("da/v4/async{below}"), body).await
     }
 
     /// Asks, and hangs up when the provider has been asked.
     async fn ask_and_go(&self, method: &str, below: &str, body: &str) {
-        let mut stream = connect(&self.service.base_url);
-        let (path, headers, length) = (&self.path, &self.headers, body.len());
+        let mut stream = connect(&self.deployment.process.base_url);
+        let (path, headers) = (self.deployment.path("da/v4/async"), &self.deployment.headers);
+        let length = body.len();
         write!(
             stream,
             "{method} {path}{below} HTTP/1.1\r\nhost: luna\r\n{headers}content-length: {length}\r\n\r\n{body}"
@@ -162,9 +193,9 @@ impl Office {
 
     /// Is told to stop, and does not yet.
     async fn stop_early(&mut self) {
-        self.service.signal(Signal::TERM);
+        self.deployment.process.signal(Signal::TERM);
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert!(!self.service.has_ended(), "something is still to be written down");
+        assert!(!self.deployment.process.has_ended(), "something is still to be written down");
     }
 
     async fn rename(&self, from: &'static str, to: &'static str) {
@@ -174,7 +205,7 @@ impl Office {
 
     /// The jobs when the service has ended.
     async fn left_behind(mut self) -> Vec<(String, Option<String>, Option<i64>)> {
-        assert!(self.service.ended(SOON).await.success());
+        assert!(self.deployment.process.ended(SOON).await.success());
         let jobs = "SELECT state, provider_job_id, used FROM jobs ORDER BY created_at, id";
         let jobs = sqlx::query_as(jobs).fetch_all(&self.database).await.unwrap();
         drop(self.installation);

@@ -1,5 +1,5 @@
 //! Bodies that are read as a whole take room, so few large ones are read at the same time: of all callers, and still fewer of
-//! one, who could be slow on purpose. The others wait, but not for long, and not many of one caller: what waits takes room, too.
+//! one, who could be slow on purpose. Small ones of one member come in turn, many at a time. The others wait, but not for long, and not many of one caller: what waits takes room, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ const PORTION: usize = 64 * 1024;
 /// How many portions' time may be saved up by being quick.
 const SAVED: u32 = 3;
 
-/// The room for large bodies.
+/// The room for bodies that are read as a whole.
 pub struct Large {
     all: Arc<Semaphore>,
     each: Shares,

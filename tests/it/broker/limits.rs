@@ -1,11 +1,13 @@
 //! Limits hold, however many submit at once and wherever; what was promised is taken back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
+use uuid::Uuid;
 
-use crate::support::lab::{Lab, configuration, expect_error};
+use crate::support::lab::{Lab, SECRET, configuration, expect_error};
 use crate::support::sapi::Sapi;
 use crate::support::upstream::{Reply, Upstream};
 use crate::support::wire::ask;
@@ -281,4 +283,72 @@ async fn what_is_taken_without_a_name_counts() {
     assert_eq!(lab.limits().await, [(count * 100 + 100, 100)]);
     let reasons: Vec<_> = lab.events().await.into_iter().map(|(.., details)| details["reason"].clone()).collect();
     assert_eq!(i64::try_from(reasons.iter().filter(|reason| *reason == "unnamed").count()).unwrap(), count + 1);
+}
+
+/// Whoever counts shares the token, and whoever changes it has it alone: in the order in which they came. Submissions in numbers do not
+/// keep an admin from switching the token off.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_is_not_passed_by() {
+    let (lab, _) = lab().await;
+    let lab = Arc::new(lab);
+    let token = paths::token(&lab.app.root, &lab.token);
+    let mut counting = lab.app.database.begin().await.unwrap();
+    let id: Uuid = lab.token.parse().unwrap();
+    sqlx::query("SELECT share_token($1)").bind(id).execute(&mut *counting).await.unwrap();
+    // Beside who counts, others count.
+    lab.submit(&lab.key).await;
+    let waiting = async |count: i64| {
+        let query =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        for _ in 0..100 {
+            if sqlx::query_scalar::<_, i64>(query).fetch_one(&lab.app.database).await.unwrap() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{count} should wait");
+    };
+    let switching_off = async {
+        let answer = lab.app.admin.patch(&token, &json!({"enabled": false})).await;
+        answer.expect(200)
+    };
+    let submitting = async {
+        waiting(1).await;
+        lab.ask("POST", "problems/", "[{}]").await.status()
+    };
+    let letting_go = async {
+        waiting(2).await;
+        counting.rollback().await.unwrap();
+    };
+    let (off, submitted, ()) = tokio::join!(switching_off, submitting, letting_go);
+    // It had been let in by then.
+    assert_eq!((&off["enabled"], submitted), (&json!(false), 200));
+    expect_error(&lab.ask("POST", "problems/", "[{}]").await, 403, "token_disabled");
+}
+
+/// What one member has to write down waits for the member's turn, and not in all connections to the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_member_leaves_connections_to_others() {
+    let (lab, _) = lab().await;
+    let lab = Arc::new(lab);
+    let other = lab.app.token(&lab.app.root, "Other", SECRET).await;
+    let (bob, bobs_key) = lab.somebody(&lab.app.root, "bob").await;
+    let mut changing = lab.app.database.begin().await.unwrap();
+    let id: Uuid = lab.token.parse().unwrap();
+    sqlx::query("SELECT take_turn($1)").bind(id).execute(&mut *changing).await.unwrap();
+    let submissions: Vec<_> = (0..30)
+        .map(|_| {
+            let lab = Arc::clone(&lab);
+            tokio::spawn(async move { lab.ask("POST", "problems/", "[{}]").await.status() })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let path = format!("/v1/qpu/{other}/problems/");
+    let answer = ask(&lab.app.base_url, "POST", &path, &lab.headers(&bobs_key), b"[{}]").await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    bob.get("/v1/me").await.expect(200);
+    changing.rollback().await.unwrap();
+    for submission in submissions {
+        assert_eq!(submission.await.unwrap(), 200);
+    }
 }

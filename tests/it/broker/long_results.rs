@@ -108,7 +108,7 @@ async fn a_hundred_megabytes_are_booked_and_held_nowhere() {
     })
     .await;
     let installation = Installation::new().await;
-    let service = Deployment::of("fujitsu", &upstream.url(), "x-api-key", &installation).await;
+    let service = Deployment::of(&installation, "fujitsu", &upstream.url(), "x-api-key").await;
     let submit = service.ask("POST", "da/v4/async/qubo/solve", "{}").await;
     assert_eq!(submit.status(), 200, "{submit:?}");
     let answer = service.ask("DELETE", "da/v4/async/jobs/result/long", "").await;

@@ -22,11 +22,11 @@ pub struct Deployment {
 impl Deployment {
     /// With D-Wave's API at this upstream.
     pub async fn of_dwave(installation: &Installation, upstream: &Upstream) -> Self {
-        Self::of("dwave", &format!("{}/sapi/v2", upstream.url()), "x-auth-token", installation).await
+        Self::of(installation, "dwave", &format!("{}/sapi/v2", upstream.url()), "x-auth-token").await
     }
 
     /// With a provider at this address, whose clients put their token in the header `place`.
-    pub async fn of(provider: &str, base_url: &str, place: &str, installation: &Installation) -> Self {
+    pub async fn of(installation: &Installation, provider: &str, base_url: &str, place: &str) -> Self {
         let setting = format!("LUNA_ORGANIZATIONS_PROVIDERS__{}__BASE_URL", provider.to_uppercase());
         let process = installation.serve(&[(setting.as_str(), base_url)]);
         let admin = installation.admin(&process);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,6 +14,7 @@ pub struct Proxy {
     /// The database's URL by this way.
     pub url: String,
     fallen: watch::Sender<usize>,
+    vanished: Arc<AtomicBool>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -27,21 +28,34 @@ impl Proxy {
         let url = format!("postgres://{role}@{}/{database}?sslmode=disable", listener.local_addr().unwrap());
         let (fallen, connections) = (watch::Sender::new(0), Arc::new(AtomicUsize::new(0)));
         let (falls, made) = (fallen.clone(), Arc::clone(&connections));
+        let vanished = Arc::new(AtomicBool::new(false));
+        let gone = Arc::clone(&vanished);
         tokio::spawn(async move {
+            let mut unheard = Vec::new();
             while let Ok((client, _)) = listener.accept().await {
                 made.fetch_add(1, Ordering::SeqCst);
+                if gone.load(Ordering::SeqCst) {
+                    unheard.push(client);
+                    continue;
+                }
                 let (from, to) = client.into_split();
                 let (back, on) = UnixStream::connect(&socket).await.unwrap().into_split();
                 tokio::spawn(carry(from, on, falls.subscribe()));
                 tokio::spawn(carry(back, to, falls.subscribe()));
             }
         });
-        Self { url, fallen, connections }
+        Self { url, fallen, vanished, connections }
     }
 
     /// Carries nothing more on the connections that there are. New ones work.
     pub fn fall_silent(&self) {
         self.fallen.send_modify(|falls| *falls += 1);
+    }
+
+    /// The same for new ones.
+    pub fn vanish(&self) {
+        self.vanished.store(true, Ordering::SeqCst);
+        self.fall_silent();
     }
 
     /// How many connections were made.

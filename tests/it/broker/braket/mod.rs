@@ -3,12 +3,17 @@
 mod aws;
 mod outages;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use luna_organizations::cli::{Configuration, service};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
+use crate::support::upstream::Reply;
 use crate::support::{Answer, App, Caller, paths};
 use aws::{Aws, BUCKET, KEY_ID, SECRET, Scope};
 
@@ -399,4 +404,48 @@ async fn one_field_is_enough_for_a_credential() {
     let refused = other.member("ada").await.submit("1", 1).await;
     assert_eq!(refused.headers["luna-error"], "credential_unfit");
     assert!(refused.expect(403)["message"].as_str().unwrap().contains("ACCESS_KEY_ID:SECRET_ACCESS_KEY"));
+}
+
+/// To be let in with the head of a request is to be let in for nothing, also if nothing comes in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn removed_before_the_end_of_nothing() {
+    let world = World::start().await;
+    let ada = world.member("ada").await;
+    let arn = encoded(&ada.submitted("mine", 70).await);
+    let mut waiting = Vec::new();
+    for (method, below) in [("GET", ""), ("PUT", "/cancel")] {
+        let mut stream = TcpStream::connect(world.app.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+        let head = format!(
+            "{method} /v1/qpu/{}/braket/quantum-task/{arn}{below} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential=ANY/20261122/us-east-1/braket/aws4_request, SignedHeaders=host, Signature=0\r\n\
+             x-amz-security-token: {}\r\nx-amz-date: 20200101T000000Z\r\ntransfer-encoding: chunked\r\n\r\n",
+            world.token, ada.key
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        waiting.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = world.aws.upstream.seen().len();
+    assert!(world.app.admin.delete(&paths::user(&world.app.root, &ada.user)).await.status.is_success());
+    for mut stream in waiting {
+        stream.write_all(b"0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("unauthenticated"), "{answer}");
+    }
+    assert_eq!(world.aws.upstream.seen().len(), before);
+}
+
+/// What no database takes note of is no name: the task counts as what was reserved for it, and keeps nothing busy.
+#[tokio::test]
+async fn a_name_that_cannot_be_stored() {
+    let world = World::start().await;
+    let ada = world.member("ada").await;
+    let arn = "arn:aws:braket:us-east-1:123456789012:quantum-task/ab\0";
+    world.aws.upstream.always(Reply::json(201, &json!({"quantumTaskArn": arn})));
+    let answer = ada.submit("mine", 70).await;
+    assert_eq!((answer.status.as_u16(), answer.headers["luna-error"].to_str().unwrap()), (424, "submission_not_named"));
+    let booked: Vec<(String, Option<i64>)> =
+        sqlx::query_as("SELECT state, used FROM jobs").fetch_all(&world.app.database).await.unwrap();
+    assert_eq!(booked, [("settled".to_owned(), Some(70))]);
 }

@@ -4,7 +4,7 @@ CREATE FUNCTION book_reservation(job uuid, moment timestamptz) RETURNS bigint LA
 DECLARE
     taken jobs%ROWTYPE;
 BEGIN
-    PERFORM 1 FROM qpu_tokens WHERE id = (SELECT qpu_token_id FROM jobs WHERE id = job) FOR SHARE;
+    PERFORM share_token((SELECT qpu_token_id FROM jobs WHERE id = job));
     SELECT * INTO taken FROM jobs
      WHERE id = job AND provider_job_id IS NULL AND state IN ('reserved', 'expired') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
