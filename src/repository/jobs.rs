@@ -1,7 +1,5 @@
 //! The ledger of jobs: reserved before the provider is asked, opened when it has answered, ended once with what they used.
 
-use std::collections::BTreeSet;
-
 use chrono::TimeDelta;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -176,8 +174,19 @@ impl Repository {
     pub async fn jobs_cancelled(&self, grant: &Grant<Cancel>, jobs: &[JobReference]) -> Result<()> {
         let mut change = self.change(grant).await?;
         let now = change.now;
-        // In one order, whoever else cancels the same jobs at this moment.
-        let jobs: BTreeSet<&JobReference> = jobs.iter().collect();
+        // In one order, whoever else cancels or books the same jobs at this moment.
+        let (kinds, names): (Vec<_>, Vec<_>) = jobs.iter().map(|job| (job.kind.as_str(), job.id.as_str())).unzip();
+        sqlx::query_scalar!(
+            "SELECT lock_jobs(array_agg(id))
+               FROM jobs JOIN unnest($2::text[], $3::text[]) AS named (kind, name)
+                 ON named.kind = jobs.kind AND named.name = jobs.provider_job_id
+              WHERE qpu_token_id = $1",
+            grant.token().uuid(),
+            &kinds as _,
+            &names as _,
+        )
+        .fetch_one(&mut *change)
+        .await?;
         for job in jobs {
             // What a cancelled job has used is known soon.
             let id = sqlx::query_scalar!(
