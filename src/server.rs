@@ -5,9 +5,10 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,7 +16,8 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -150,6 +152,44 @@ impl Drop for Running {
     }
 }
 
+/// The body of an answer, whose request runs until it is gone. What it has said before it breaks off is sent before the connection
+/// ends: hyper drops what is not sent yet when a body fails, with the head.
+struct Answer {
+    body: Body,
+    broken: Option<axum::Error>,
+    _running: Running,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Err(error)) => {
+                self.broken = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.broken.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Serves one connection to its end. How it ends is the client's business; there is nothing to log.
 async fn converse(
     stream: TcpStream,
@@ -173,11 +213,7 @@ async fn converse(
                 let answer = tasks.spawn(router.oneshot(request)).await;
                 answer.unwrap_or_else(|_| Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()))?
             };
-            let until_sent = move |frame| {
-                let _ = &running;
-                frame
-            };
-            Ok::<_, Infallible>(answer.map(|body| Body::new(body.map_frame(until_sent))))
+            Ok::<_, Infallible>(answer.map(|body| Answer { body, broken: None, _running: running }))
         }
     });
     let mut http = http1::Builder::new();

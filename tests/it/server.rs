@@ -30,7 +30,7 @@ impl Drop for Told {
     }
 }
 
-/// `/long` is an answer of which it is told when it is gone; `/waits` begins late and pauses.
+/// `/long` is an answer of which it is told when it is gone; `/waits` begins late and pauses; `/breaks` breaks off at once.
 async fn serve(connections: usize) -> (Server, String, mpsc::UnboundedReceiver<()>) {
     let (sender, gone) = mpsc::unbounded_channel();
     let long = move || {
@@ -48,7 +48,15 @@ async fn serve(connections: usize) -> (Server, String, mpsc::UnboundedReceiver<(
             Ok::<_, std::io::Error>("piece ")
         }))
     };
-    let router = Router::new().route("/long", get(long)).route("/waits", get(waits)).route("/", get("here"));
+    let breaks = || async {
+        let broken = Err(std::io::Error::other("it breaks off"));
+        Body::from_stream(stream::iter([Ok("said before"), broken]))
+    };
+    let router = Router::new()
+        .route("/long", get(long))
+        .route("/waits", get(waits))
+        .route("/breaks", get(breaks))
+        .route("/", get("here"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mut server = Server::new(Limits { connections, untaken: UNTAKEN }, TaskTracker::new());
@@ -123,4 +131,15 @@ async fn there_are_no_more_connections_than_there_may_be() {
     // One is waiting, one is there: neither holds up the end.
     let _waiting = (second, ask(&address, "/").await, ask(&address, "/").await);
     timeout(SOON, server.stop()).await.expect("it ends");
+}
+
+/// What was said before an answer breaks off is heard, however soon it does; and that it breaks off, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_at_once_has_begun() {
+    let (_server, address, _) = serve(10).await;
+    let mut stream = ask(&address, "/breaks").await;
+    let mut answer = String::new();
+    let _ = timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("said before"), "{answer:?}");
+    assert!(!answer.ends_with("0\r\n\r\n"), "{answer:?}");
 }
